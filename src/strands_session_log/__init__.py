@@ -55,6 +55,11 @@ if TYPE_CHECKING:
         RetentionStep,
         ServerInspection,
         SessionLog,
+        SubjectExport,
+        SubjectPlace,
+        SubjectReport,
+        Subjects,
+        SubjectStep,
         check_forks,
         drop_archived,
         forget_archived,
@@ -170,6 +175,11 @@ __all__ = [
     "ShreddedKey",
     "SnapshotKey",
     "SnapshotSettings",
+    "SubjectExport",
+    "SubjectPlace",
+    "SubjectReport",
+    "SubjectStep",
+    "Subjects",
     "Subscriber",
     "SyncDeliveries",
     "SyncDelivery",
@@ -221,8 +231,8 @@ if not TYPE_CHECKING:
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
             "session_log": "Archive ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy RetentionReport "
-            "RetentionStep ServerInspection SessionLog check_forks drop_archived forget_archived inspect_server "
-            "parse_duration restore_archived",
+            "RetentionStep ServerInspection SessionLog SubjectExport SubjectPlace SubjectReport SubjectStep Subjects "
+            "check_forks drop_archived forget_archived inspect_server parse_duration restore_archived",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

@@ -42,6 +42,7 @@ class SessionKeys(NamedTuple):
     texts: str
     due: str
     holds: str
+    subjects: str
 
     @property
     def append(self) -> tuple[str, ...]:
@@ -59,6 +60,11 @@ class SessionKeys(NamedTuple):
         return *self.begin, self.ids
 
     @property
+    def about(self) -> tuple[str, ...]:
+        """Those the script takes that notes whom a session is about."""
+        return *self.begin, self.subjects
+
+    @property
     def hold(self) -> tuple[str, ...]:
         """Those the script takes that holds and releases."""
         return *self.begin, self.holds, self.due
@@ -69,7 +75,7 @@ class SessionKeys(NamedTuple):
         of_session = self.events, self.head, self.snapshot, self.live, self.rewrite, self.ids
         tombstones = self.tombstones, f"{self.tombstones}:times"
         of_partition = self.sessions, self.feed, self.position, *tombstones, self.texts
-        return *of_session, *of_partition, self.due, self.holds
+        return *of_session, *of_partition, self.due, self.holds, self.subjects
 
 
 class GroupKeys(NamedTuple):
@@ -97,6 +103,7 @@ class StorageKeys(NamedTuple):
 
     value: str
     listing: str
+    subjects: str
 
 
 class Keyspace(NamedTuple):
@@ -151,6 +158,10 @@ class Keyspace(NamedTuple):
         """The sorted set of a partition's sessions that are held, by since when."""
         return f"{self._prefix(partition)}:holds"
 
+    def subjects(self, partition: int) -> str:
+        """The sorted set of whom a partition's sessions and stored values are about, by keyed hash."""
+        return f"{self._prefix(partition)}:subjects"
+
     def layout(self, partition: int) -> str:
         """The hash that says, in a partition, how many there are."""
         return _layout(self.namespace, tags(self.partitions)[partition])
@@ -173,8 +184,9 @@ class Keyspace(NamedTuple):
 
     def stored(self, key: str) -> StorageKeys:
         """The keys of what is stored under a key of `ValkeyStorage`; its partition is that of a session so named."""
-        listing = self.storage(self.partition(key))
-        return StorageKeys(value=f"{listing}:{key}", listing=listing)
+        partition = self.partition(key)
+        listing = self.storage(partition)
+        return StorageKeys(f"{listing}:{key}", listing, self.subjects(partition))
 
     def storage(self, partition: int) -> str:
         """The sorted set of the keys stored in a partition."""
@@ -226,6 +238,7 @@ def _session_keys(keyspace: Keyspace, session_id: str) -> SessionKeys:
         texts=keyspace.texts(partition),
         due=keyspace.due(partition),
         holds=keyspace.holds(partition),
+        subjects=keyspace.subjects(partition),
     )
 
 

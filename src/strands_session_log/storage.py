@@ -64,9 +64,16 @@ class ValkeyStorage(Storage):
         ImportError: On import, when the installed Strands has no `strands.storage`.
     """
 
-    def __init__(self, log: SessionLog, *, search_strategy: SearchStrategy[ValkeyStorage] | None = None) -> None:
+    def __init__(
+        self,
+        log: SessionLog,
+        *,
+        search_strategy: SearchStrategy[ValkeyStorage] | None = None,
+        subject: str | None = None,
+    ) -> None:
         check_log(log)
         self._store, self._cipher = log._events.store, log._events.cipher
+        self._subject = "" if subject is None else log.subjects.hash_of(subject)
         self._search_strategy = search_strategy
         self._prefix = ""
 
@@ -164,7 +171,7 @@ class ValkeyStorage(Storage):
             content = [made() for made in contents]
             keys = self._store.keyspace.stored(name)
             with naming(self._store, {keys.listing: _LISTING}):
-                script(self._store, keys, name, *content)
+                script(self._store, keys, name, self._subject, *content)
 
         await _finish(self._ask(what, change))
 

@@ -235,7 +235,7 @@ def ids_in(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
-    talk: SessionLog, run: Run, environment: Mapping[str, str], tmp_path: Path
+    talk: SessionLog, run: Run, environment: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Subscriber(talk, "g") as deliveries:
         next(deliveries).park("why")
@@ -261,9 +261,16 @@ def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
         "prune": ["--keep-last", "1", "--dry-run"],
         "retention apply": [str(tmp_path / "policies.json"), "--dry-run"],
         "retention ttl": ["s-42", "30d"],
+        "subject add": ["s-42", "user-77"],
+        "subject find": ["user-77"],
+        "subject export": ["user-77", "--to", str(tmp_path / "user-77.jsonl")],
+        "subject erase": ["user-77", "--dry-run"],
+        "subject reindex": [],
         "delete": ["s-43", "--yes"],
         "groups delete": ["g", "--yes"],
     }
+    (tmp_path / "key").write_bytes(b"k" * 32)
+    monkeypatch.setenv("SESSION_LOG_SUBJECT_KEY_FILE", str(tmp_path / "key"))
     (tmp_path / "policies.json").write_text('{"policy": [{"keep_last": 1}]}')
     with_json = {name for name, one in commands_in(get_command(app)) if any("--json" in it.opts for it in one.params)}
     of_keys = {f"keys {name}" for name in ("new", "list", "rotate", "shred")}

@@ -370,11 +370,11 @@ def test_a_bundle_of_it_needs_no_key_and_comes_back_encrypted(
 def test_why_it_is_held_is_encrypted_too(encrypted: SessionLog, plain: SessionLog) -> None:
     begin(encrypted)
     with pytest.raises(errors.SessionEncryptedError):
-        plain.retention.hold("s", reason=SECRET)
+        plain.retention.hold("s", reason=SECRET, by="counsel")
     encrypted.retention.hold("s", reason=SECRET, by="counsel")
     with pytest.raises(errors.SessionHeldError):
         plain.delete("s")
-    encrypted.retention.release("s", reason=SECRET)
+    encrypted.retention.release("s", reason=SECRET, by="counsel")
     assert [one.event.data["reason"] for one in encrypted.read("s", types=["session.held", "session.released"])] == [
         SECRET,
         SECRET,

@@ -11,7 +11,7 @@ import pytest
 
 from strands_session_log import SessionLog, verify_bundle
 from strands_session_log.errors import BundleTooLargeError, InvalidSettingError
-from strands_session_log.seals import SealedLog, Sealer, SigningKey
+from strands_session_log.seals import SealedLog, SealWriter, SigningKey
 from support.bundles import Bundle, bundle_of
 from support.command_line import Run, message, runner
 from support.tampering import entries_of
@@ -35,7 +35,7 @@ def seal(log: SessionLog, tmp_path: Path) -> Callable[[], SealedLog]:
     key = SigningKey.make("example.com/agents")
 
     def sealed() -> SealedLog:
-        Sealer(log, tmp_path / "seals", key).seal()
+        SealWriter(log, tmp_path / "seals", key).seal()
         return SealedLog(tmp_path / "seals")
 
     return sealed

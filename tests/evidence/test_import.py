@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from strands_session_log import Envelope, SessionLog, Subscriber, events
-from strands_session_log.errors import BundleError, BundleNotIntactError, ImportRefusedError
+from strands_session_log.errors import BundleError, BundleNotIntactError, ImportRefusedError, SessionHeldError
 from strands_session_log.event_log.reader import fetch
 from strands_session_log.feed import envelope
 from support.bundles import Bundle, bundle_of, rewritten
@@ -241,6 +241,17 @@ def test_a_fork_under_an_id_used_before_is_told_from_the_one_that_was_deleted(
     elsewhere.delete("a fork")
     with pytest.raises(ImportRefusedError, match="deleted here"):
         restored(elsewhere, first)
+
+
+def test_a_session_that_is_held_comes_back_held(talk: SessionLog, elsewhere: SessionLog) -> None:
+    talk.retention.hold("s-42", reason="a lawsuit", by="ada")
+    restored(elsewhere, bundle_of(talk, "s-42"))
+    with pytest.raises(SessionHeldError):
+        elsewhere.delete("s-42")
+    assert head_of(elsewhere, "s-42") == head_of(talk, "s-42")
+    assert verified(elsewhere) == []
+    elsewhere.retention.release("s-42", reason="settled", by="ada")
+    elsewhere.delete("s-42")
 
 
 def test_a_subscriber_is_told_that_it_was_imported_and_gets_no_content_of_it(

@@ -61,8 +61,7 @@ def killed_after_its_first_step(log: SessionLog, server_url: str, path: Path) ->
 
 
 def copies_of(log: SessionLog) -> list[bytes]:
-    found = log.client.execute_command("KEYS", f"{log.namespace}:*:rewrite:*")
-    return [key if isinstance(key, bytes) else key.encode() for key in found]
+    return [key for page in log._events.store.scan(f"{log.namespace}:*:rewrite:*", 1000) for key in page]
 
 
 def test_a_killed_import_leaves_no_half_session_and_the_next_goes_on_where_it_was(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from strands_session_log import SessionLog, events
 from strands_session_log.evidence.verifier.seals import is_signed, root_of
+from strands_session_log.seals import SealedLog, SealWriter, SigningKey
 from support import handmade_seals, vectors
 from support.both_verifiers import BothVerifiers
 from support.handmade_bundles import SessionFiles, bundle
 from support.handmade_seals import Signer, checkpoint, path_to, proof, record
+from support.tampering import entries_of, put, rechained
 
 ANNE, BERT = Signer("seals.example/anne"), Signer("seals.example/bert")
 KEYS = [ANNE.verifier_key]
@@ -48,13 +53,14 @@ def problems_in(both: BothVerifiers, one: SessionFiles, keys: list[str] = KEYS) 
 def test_a_seal_says_up_to_where_and_who_signed(both: BothVerifiers) -> None:
     code, report = both.report(bundle(sealed(session(), 5)), keys=[BERT.verifier_key])
     assert code == 0
-    assert report["sessions"][0]["sealed"] == {"size": 5, "revision": 5, "signed_by": "seals.example/bert"}
+    told = {"size": 5, "revision": 5, "time": "2026-01-01T00:10:00.000Z", "signed_by": "seals.example/bert"}
+    assert report["sessions"][0]["sealed"] == told
 
 
 def test_without_a_key_nobody_is_said_to_have_signed(both: BothVerifiers) -> None:
     code, report = both.report(bundle(sealed(session())))
     assert code == 0
-    assert report["sessions"][0]["sealed"] == {"size": 5, "revision": 7, "signed_by": None}
+    assert report["sessions"][0]["sealed"]["signed_by"] is None
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 8, 9, 31, 33])
@@ -99,7 +105,7 @@ def test_another_time_of_the_last_event_is_found_by_the_seal_alone(both: BothVer
 
 
 OTHERWISE: list[dict[str, Any]] = [
-    *({"session": "another"}, {"link": "x"}, {"id": "1-7"}, {"deleted": True}),
+    *({"session": "another"}, {"link": "x"}, {"id": "1-7"}, {"deleted": True}, {"time": None}),
     *({"revision": 6}, {"revision": 0}, {"revision": "7"}),
 ]
 
@@ -179,3 +185,48 @@ def test_no_signature_has_a_second_form() -> None:
     assert not is_signed(public, b"text", signature[:32] + larger.to_bytes(32, "little"))
     assert not is_signed(public, b"text", signature + b"\0")
     assert not is_signed(public, b"text", b"")
+
+
+SIGNING = SigningKey.make("example.com/agents")
+
+
+def exported(log: SessionLog, place: Path) -> bytes:
+    file = io.BytesIO()
+    log.export(None, file, seals=SealedLog(place, [SIGNING.verifier]).find)
+    return file.getvalue()
+
+
+def told_of(both: BothVerifiers, data: bytes) -> tuple[int, list[tuple[int | None, int]]]:
+    """Exit code, and of each session up to which event it is sealed and how many problems it has."""
+    code, report = both.report(data, keys=[str(SIGNING.verifier)])
+    seals = [(one["sealed"], one["problems"]) for one in report["sessions"]]
+    return code, [(sealed and sealed["revision"], len(problems)) for sealed, problems in seals]
+
+
+def test_seals_of_this_library_are_read_whatever_has_happened_since(
+    log: SessionLog, tmp_path: Path, both: BothVerifiers
+) -> None:
+    sealer, note = SealWriter(log, tmp_path, SIGNING), events.Custom("custom.note", {"text": "said"})
+    log.append("s", [note, events.Custom("custom.note", {"text": "more"})])
+    sealer.seal()
+    assert told_of(both, exported(log, tmp_path)) == (0, [(2, 0)])
+    log.append("s", events.Custom("custom.note", {"text": "later"}))
+    assert told_of(both, exported(log, tmp_path)) == (0, [(2, 0)])
+    log.delete("s")
+    sealer.seal()
+    log.append("s", events.Custom("custom.note", {"text": "anew"}))
+    assert told_of(both, exported(log, tmp_path)) == (0, [(None, 0)]), "what was sealed is another life"
+    sealer.seal()
+    assert told_of(both, exported(log, tmp_path)) == (0, [(1, 0)])
+
+
+def test_a_whole_rewrite_by_who_runs_the_server_is_found_by_a_seal_in_the_bundle(
+    log: SessionLog, tmp_path: Path, both: BothVerifiers
+) -> None:
+    log.append("s", [events.Custom("custom.note", {"text": text}) for text in ("one", "two", "three")])
+    SealWriter(log, tmp_path, SIGNING).seal()
+    forged = [(id_, {**fields, "body": fields["body"].replace(b"two", b"six")}) for id_, fields in entries_of(log, "s")]
+    keys = log._events.keyspace.session("s")
+    put(log, keys.events, rechained(forged))
+    log.client.execute_command("HSET", keys.head, "link", rechained(forged)[-1][1]["link"])
+    assert told_of(both, exported(log, tmp_path)) == (1, [(None, 1)])

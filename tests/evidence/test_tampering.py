@@ -19,7 +19,7 @@ import pytest
 
 from strands_session_log import SessionLog, events
 from strands_session_log.evidence.verifier.session import SessionCheck as Check
-from support import Keyspace
+from support import Keyspace, vectors
 from support.both_verifiers import BothVerifiers
 from support.bundles import Bundle, bundle_of, rewritten
 from support.handmade_bundles import SessionFiles, bundle, line
@@ -205,6 +205,19 @@ def test_a_noted_session_that_is_not_there_is_told_of(recorded: Bundle, both: Bo
     code, report = both.report(recorded.data, [f"other:with:colons:1:{recorded.lines()[0]['link']}"])
     assert code == 1
     assert report["problems"][0]["problem"] == 'session "other:with:colons" is not in the bundle'
+
+
+def test_a_tombstone_that_nothing_proves_does_not_account_for_a_noted_link(both: BothVerifiers) -> None:
+    whole = SessionFiles.of(vectors.made()[0].id, "s-42", vectors.made()[0].entries)
+    short = whole.copy()
+    del short.events[6:]
+    short.summarize()
+    life = {"session": "s-42", "revision": 7, "link": whole.about["link"], "deleted": 1, "first": "x"}
+    short.about["tombstones"] = [life]
+    noted = f"s-42:7:{whole.about['link']}"
+    assert both.report(bundle(whole), [noted])[0] == 0
+    assert both.report(bundle(short, deleted=[life]), [noted])[0] == 1
+    assert both.report(bundle(short, deleted=[{**life, "session": "s-9"}]), [noted.replace("s-42", "s-9")])[0] == 1
 
 
 def forged(recorded: Bundle, lines: Lines) -> bytes:

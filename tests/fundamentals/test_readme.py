@@ -23,6 +23,7 @@ METRICS = README.parent / "docs" / "metrics.md"
 SUBSCRIPTIONS = README.parent / "docs" / "subscriptions.md"
 VIEWER = README.parent / "docs" / "viewer.md"
 RETENTION = README.parent / "docs" / "retention.md"
+SUBJECTS = README.parent / "docs" / "subjects.md"
 ARCHIVE = README.parent / "docs" / "archive.md"
 URL = re.findall(r"^\$ export SESSION_LOG_URL=(.*)$", README.read_text(), re.MULTILINE)[0]
 NOT_RUN = {
@@ -92,6 +93,13 @@ def test_the_page_about_retention_runs_from_top_to_bottom(tmp_path: Path) -> Non
     assert run_as_program("\n".join(blocks_of(RETENTION)) + apply, tmp_path) == "1\n"
 
 
+def test_the_page_about_subjects_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    found, is_complete, _ = run_as_program("\n".join([*blocks_of(SUBJECTS), "log.close()"]), tmp_path).split("\n")
+    assert found.startswith("session s-42 (EventId(")
+    assert is_complete == "True"
+    assert '"kind":"end"' in (tmp_path / "user-77.jsonl").read_text()
+
+
 def test_the_page_about_the_archive_resumes_a_session_from_it(tmp_path: Path) -> None:
     (block,) = blocks_of(ARCHIVE)
     local = re.sub(r"valkey://[^\"]*", f"embedded://{tmp_path}/log", block).replace("s3://bucket", str(tmp_path))
@@ -101,7 +109,8 @@ def test_the_page_about_the_archive_resumes_a_session_from_it(tmp_path: Path) ->
 def test_no_other_page_has_python_that_nobody_runs() -> None:
     pages = {page.name for page in README.parent.joinpath("docs").glob("*.md") if blocks_of(page)}
     # That of the format is run beside what it is about.
-    assert pages == {METRICS.name, SUBSCRIPTIONS.name, VIEWER.name, RETENTION.name, ARCHIVE.name, "format.md"}
+    run = {METRICS.name, SUBSCRIPTIONS.name, VIEWER.name, RETENTION.name, SUBJECTS.name, ARCHIVE.name}
+    assert pages == {*run, "format.md"}
 
 
 def test_the_page_about_the_viewer_mounts_it_in_an_application(tmp_path: Path) -> None:

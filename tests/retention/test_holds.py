@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from threading import Barrier, Thread
 
@@ -314,3 +316,26 @@ def test_a_held_session_is_not_swept_and_is_again_once_released(log: SessionLog)
     due = log.retention.set_ttl("s", timedelta(seconds=1))
     assert due is not None
     assert due.timestamp() - time.time() < 2
+
+
+def test_a_bundle_brings_a_session_back_held_and_about_whom_it_was(
+    server_url: str, namespace: str, new_namespace: Callable[[], str]
+) -> None:
+    with (
+        SessionLog.connect(server_url, namespace, subject_key=b"k" * 32) as log,
+        SessionLog.connect(server_url, new_namespace(), subject_key=b"k" * 32) as other,
+    ):
+        fill(log, 2)
+        log.subjects.annotate("s", "user-77")
+        hold = log.retention.hold("s", **WHO)
+        bundle = io.BytesIO()
+        log.export(["s"], bundle)
+        bundle.seek(0)
+        other.import_(bundle)
+        assert held_by(other) == [hold]
+        with pytest.raises(errors.SessionHeldError):
+            other.delete("s")
+        assert [place.name for place in other.subjects.find("user-77")] == ["s"]
+        assert other.verify("s").ok
+        other.retention.release("s", **WHO)
+        other.delete("s")

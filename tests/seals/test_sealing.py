@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from strands_session_log.seals import (
     SealRecord,
     SealWriter,
     SigningKey,
+    checkpoint_problems,
 )
 from support.command_line import Run
 
@@ -221,3 +223,67 @@ def test_the_command_makes_a_key_seals_and_proves(log: SessionLog, run: Run, tmp
     told = run("seal", "--to", str(place), "--consistency", str(kept), "--trusted", verifier).stdout
     assert told.startswith("old 2\n")
     assert told.endswith((place / "checkpoint").read_text())
+
+
+def test_a_clock_that_was_set_ahead_or_back_hides_nothing(
+    log: SessionLog, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may set the server's clock could else have new sessions begin at times that no seal looks at."""
+    sealer, clock = SealWriter(log, place, KEY), log._events.clock
+    log.append("a", note())
+    with monkeypatch.context() as patch:
+        patch.setattr(log._events, "clock", lambda key: clock(key) + 10**9)
+        sealer.seal()
+    log.append("b", note())
+    assert sealer.seal().sessions == 1
+    log.append("c", note())
+    keys = log._events.keyspace.session("c")
+    log.client.execute_command("ZADD", keys.sessions, 1_000, "c")
+    with monkeypatch.context() as patch:
+        patch.setattr(log._events, "clock", lambda key: clock(key) - 10**9)
+        assert sealer.seal().sessions == 1
+
+
+def test_what_came_there_without_an_append_is_sealed_when_all_is_looked_at(log: SessionLog, place: Path) -> None:
+    sealer = SealWriter(log, place, KEY)
+    log.append("a", note())
+    sealer.seal()
+    log.append("old", note())
+    log.client.execute_command("ZADD", log._events.keyspace.session("old").sessions, 1_000, "old")
+    assert sealer.seal().sessions == 0
+    assert sealer.seal(everything=True).sessions == 1
+
+
+def test_a_seal_that_is_about_to_be_finished_is_no_alarm(log: SessionLog, place: Path) -> None:
+    log.append("s", note())
+    SealWriter(log, place, KEY).seal()
+    log.append("s", note())
+    for writes in range(20):
+        with suppress(Killed):
+            SealWriter(log, Dying(place, writes), KEY).seal()
+        assert list(checkpoint_problems(SealedLog(place, [KEY.verifier]))) == []
+        if len(SealedLog(place)) > 2:
+            break
+    assert len(SealedLog(place)) == 4
+
+
+def test_seals_that_go_on_while_others_verify_are_no_alarm(log: SessionLog, place: Path) -> None:
+    log.append("s", note())
+    SealWriter(log, place, KEY).seal()
+    sealed = SealedLog(place, [KEY.verifier])
+    for number in range(300):
+        log.append(f"s-{number}", note())
+        if number % 30 == 0:
+            SealWriter(log, place, KEY).seal()
+    SealWriter(log, place, KEY).seal()
+    assert [one for one in log.verify_all(against=sealed) if not one.verification.ok] == []
+    assert sealed.proof("s").verify([KEY.verifier]).size == 2
+
+
+def test_seals_that_are_gone_are_not_begun_anew_by_who_knows_them(log: SessionLog, place: Path) -> None:
+    log.append("s", note())
+    sealer = SealWriter(log, place, KEY)
+    sealer.seal()
+    shutil.rmtree(place)
+    with pytest.raises(SealDamagedError, match="it is gone, and with it 2 records"):
+        sealer.seal()

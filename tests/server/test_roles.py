@@ -35,6 +35,8 @@ from strands_session_log.scripts import roles
 from strands_session_log.scripts.roles import ADMIN, ROLES, SUBSCRIBER, VIEWER, WRITER, Role
 from strands_session_log.seals import SealDirectory, SigningKey
 from strands_session_log.server import connect, inspect, permissions, release
+from strands_session_log.session_log import Subjects
+from strands_session_log.session_log.subject_keys import SubjectKeys
 from strands_session_log.testing.model import ScriptedModel
 from strands_session_log_consumers.archive import SessionArchive
 from strands_session_log_consumers.archive.archiver import Archiver, Outcome
@@ -262,6 +264,14 @@ def erase(log: SessionLog) -> None:
     log.erase("held", 1, reason="why", by="me")
     assert "secret" not in str(list(log.read("held")))
     log.delete("s-2", reason="why", by="me")
+    log.retention.hold("held", reason="why", by="me")
+    log.retention.release("held", reason="why", by="me")
+    log.retention.set_ttl("held", "30d")
+    assert log.retention.sweep().deleted == log.retention.prune(older_than="1d").deleted == 0
+    persons = Subjects(log._events, log._replay, SubjectKeys(b"k" * 32))
+    persons.annotate("held", "user-77")
+    assert persons.erase("user-77", reason="why").is_complete
+    assert persons.reindex() == 0
 
 
 class Shelf:
@@ -331,15 +341,17 @@ REFUSED = r"o permissions|executing the script can't"
 OPERATIONS: dict[str, tuple[Callable[[SessionLog], object], set[str]]] = {
     "append": (lambda log: log.append("s-1", events.Custom("custom.note", {})), {"writer", "eraser"}),
     "fork": (lambda log: log.fork("s-1", 1, f"s-1-{uuid4()}"), {"writer", "eraser"}),
-    "store": (store, {"writer"}),
+    "store": (store, {"writer", "eraser"}),
     "follow the feed in a group": (follow, {"subscriber"}),
     "see what is parked": (lambda log: list(log.parked("g")), {"viewer", "subscriber"}),
     "trim the feed": (lambda log: log._events.trim_feed(0), {"subscriber", "writer"}),
     "delete": (delete, {"eraser", "archiver"}),
     "erase": (lambda log: log.erase("s-1", log.head("s-1"), "why"), {"writer", "eraser"}),
     "verify all": (verify_all, {"auditor"}),
+    "hold": (lambda log: log.retention.hold("s-4", reason="why", by="me"), {"eraser"}),
+    "set a time to live": (lambda log: log.retention.set_ttl("s-4", "30d"), {"writer", "eraser"}),
     "bring back": (bring_back, {"writer", "eraser"}),
-    "read what is stored": (lambda log: asyncio.run(ValkeyStorage(log).read("key")), {"writer"}),
+    "read what is stored": (lambda log: asyncio.run(ValkeyStorage(log).read("key")), {"writer", "eraser"}),
 }
 """What one role is for, and which others do it as part of their work."""
 

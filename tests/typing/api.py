@@ -46,6 +46,11 @@ from strands_session_log import (
     SessionRecorder,
     SessionState,
     ShreddedKey,
+    SubjectExport,
+    SubjectPlace,
+    SubjectReport,
+    Subjects,
+    SubjectStep,
     Tail,
     ValkeySessionManager,
     ValkeyStorage,
@@ -238,6 +243,19 @@ policy: RetentionPolicy = RetentionPolicies.parse("[[policy]]\nkeep_last = 1").p
 deleted: list[RetentionStep] = []
 swept = retention.sweep(told=deleted.append)
 log.erase("s-42", 12, reason="request 4711", leave_held=True)
+
+log = SessionLog(valkey.Valkey(), subject_key=[b"new" * 16, b"old" * 16])
+persons: Subjects = log.subjects
+said: EventId | None = persons.annotate("s-42", "user-77") or persons.annotate("s-42", "user-77", events=[4, "5"])
+about_them: list[SubjectPlace] = [*persons.find("user-77")]
+with open("user-77.jsonl", "wb") as file:  # noqa: PTH123
+    written: SubjectExport = persons.export("user-77", file, progress=lambda done, total: None)
+erased_of_them: SubjectReport = persons.erase("user-77", reason="request 4711", by="dpo", delete=True, dry_run=True)
+step: SubjectStep = erased_of_them.steps[0]
+left_over: bool = erased_of_them.is_complete or erased_of_them.count("held") > 0 or persons.reindex() > 0
+ValkeySessionManager("s-42", log=log, ttl="30d", subject="user-77")
+SessionRecorder(log, "s-42", ttl=timedelta(days=30), subject="user-77")
+ValkeyStorage(log, subject="user-77")
 place_of: EventId = log.resolve("s-42", "-5m")
 
 for status in log.groups():

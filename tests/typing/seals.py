@@ -35,7 +35,7 @@ log = SessionLog.connect("valkey://localhost:6379")
 key: SigningKey = make_key_file("seal.key", "example.com/agents")
 key = signing_key(Path("seal.key"))
 trusted: tuple[VerifierKey, ...] = verifier_keys(["example.com/agents+9f3a61c2+AWq0", "old.keys"])
-_ = (key.name, key.verifier, trusted[0].public, str(trusted[0]))
+_: object = (key.name, key.verifier, trusted[0].public, str(trusted[0]))
 
 store: SealStore = SealDirectory("./seals")
 done: SealSummary = SealWriter(log, store, key, trusted).seal(lambda done, total: None, everything=True)

@@ -52,6 +52,7 @@ def test_the_layout_is_the_documented_one() -> None:
         f"strands:{{{tag}}}:error_texts",
         f"strands:{{{tag}}}:due",
         f"strands:{{{tag}}}:holds",
+        f"strands:{{{tag}}}:subjects",
     )
 
 

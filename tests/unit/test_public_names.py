@@ -24,6 +24,7 @@ from strands_session_log import (
     subscription,
     tail,
 )
+from strands_session_log.exports import cloudevents
 from strands_session_log.subscription import Deliveries, ParkedEvents, SyncDeliveries
 
 TYPING = Path(__file__).parent.parent / "typing"
@@ -37,7 +38,7 @@ USED = {
 }
 
 
-@pytest.mark.parametrize("module", [strands_session_log, moving, evidence])
+@pytest.mark.parametrize("module", [strands_session_log, moving, evidence, cloudevents])
 def test_every_public_name_is_used_in_what_type_checkers_run_over(module: ModuleType) -> None:
     assert sorted(set(module.__all__) - USED) == []
 

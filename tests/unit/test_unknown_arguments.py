@@ -34,8 +34,8 @@ def test_a_misspelt_argument_is_refused_with_the_one_that_was_meant(name: str) -
 
 def test_one_that_is_like_none_is_refused_with_all_there_are() -> None:
     make: Callable[..., object] = ValkeySessionManager
-    with pytest.raises(UnknownArgumentError, match="'ttl': it takes session_id, client, log, url, namespace, record"):
-        make("s", ttl=3600)
+    with pytest.raises(UnknownArgumentError, match="'lifetime': it takes session_id, client, log, url, namespace"):
+        make("s", lifetime=3600)
 
 
 @pytest.mark.parametrize(

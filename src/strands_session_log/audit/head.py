@@ -14,7 +14,7 @@ from ..errors import CorruptKeyError
 from ..event_log import Tombstone
 from ..event_log.chained_batch import Position
 from ..event_log.diagnosis import position_of
-from ..events import MessageAdded
+from ..events import MessageAdded, SessionAnnotated
 from ..events.event import moved_by
 from ..ids import START, EventId, milliseconds
 from ..scripts.session import Scores
@@ -75,7 +75,7 @@ class HeadFacts:
     def __init__(self, first: SessionStanding) -> None:
         self.created, self._moved, self._messages = START, dict[str, EventId](), dict[str, GrowingRanges]()
         self._erased, self._is_whole = GrowingRanges(), True
-        self._summary, self._holds = Summary(), Holds()
+        self._summary, self._holds, self._subjects = Summary(), Holds(), set[str]()
         forks, self._no_forks = notes_in(first.text("forks"))
         self._forked_at: dict[str, str] = {str(fork.at): fork.session_id for fork in forks if fork.is_own}
 
@@ -102,6 +102,8 @@ class HeadFacts:
         if not entry.is_erased:
             with suppress(ValueError):
                 data = orjson.loads(text_of(entry.body))
+        if type_ == SessionAnnotated.TYPE and isinstance(data, dict):
+            self._subjects.update(SessionAnnotated(data).subject_marks)
         self._summary.add(entry.id, type_, agent, data, data is None)
 
     def miss(self) -> None:
@@ -124,12 +126,17 @@ class HeadFacts:
             if (found := standing.text(name)) != value and (found or not name.startswith("multi_agent:")):
                 yield f"the session's head says {name} {_short(found)}, its events {_short(value)}"
         if self._is_whole:
-            for raw in filter(_is_of_agent, standing.head):
-                if (field := raw.decode(errors="backslashreplace")) not in wanted:
-                    yield f"the session's head says {_short(field)} {_short(standing.text(field))}, its events nothing"
+            yield from self._surplus(standing, wanted)
         if problem := lineage.head_problem(standing.descent):
             yield problem
         yield from self._fork_problems()
+        if not self._subjects <= set(standing.text("subjects").split()):
+            yield "the session's head does not say of all whom it is about; see `session-log subject reindex`"
+
+    def _surplus(self, standing: SessionStanding, wanted: Mapping[str, str]) -> Iterator[str]:
+        for raw in filter(_is_of_agent, standing.head):
+            if (field := raw.decode(errors="backslashreplace")) not in wanted:
+                yield f"the session's head says {_short(field)} {_short(standing.text(field))}, its events nothing"
 
     def notes(self, standing: SessionStanding) -> Iterator[str]:
         """What the head sums up otherwise than its events say, or not at all: it is for those who list sessions."""

@@ -27,7 +27,7 @@ COMMANDS = (
     *("verify", "anchor", "seal", "grep", "erase", "delete", "hold", "release", "holds", "prune"),
     *("import", "export", "doctor", "acl"),
 )
-GROUPS = ("retention", "groups", "parked", "keys")
+GROUPS = ("retention", "subject", "groups", "parked", "keys")
 
 
 class Commands(CommandGroup):

@@ -45,6 +45,9 @@ def is_sealed(content: bytes) -> bool:
     return content[:4] == MAGIC
 
 
+_SEALED, _OF_MESSAGE = b'{"sealed":true', b'{"index":'
+
+
 class Frame(NamedTuple):
     """Encrypted content, taken apart.
 
@@ -82,6 +85,9 @@ def sealed_facts(facts: bytes) -> bytes:
 
     Names that a model or a user chose, those of tools and nodes among them, are not told.
     """
+    if facts.startswith(_OF_MESSAGE) and b'"tools"' not in facts:
+        # All that is told of a message has to do with it.
+        return _SEALED + b"," + facts[1:]
     told = {name: value for name, value in orjson.loads(facts).items() if _is_told(name, value)}
     return orjson.dumps({"sealed": True, **told})
 

@@ -8,7 +8,7 @@ who holds the key sees that history was rewritten, though the chain was recomput
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..chain import LINK_BYTES, genesis, to_text
@@ -225,14 +225,14 @@ class Cipher:
             raise CiphertextError(name, "it was changed, or was not written under this key")
         return text
 
-    def seal(self, session_id: str, purpose: bytes, parts: Iterable[bytes], content: bytes) -> bytes:
+    def seal(self, session_id: str, purpose: bytes, parts: Sequence[bytes], content: bytes) -> bytes:
         """Encrypt what stands beside the events of a session; as it is, where nothing is encrypted."""
         sealer = self.sealer(session_id)
         if sealer is None:
             return content
         return sealer.key.seal(place(_OTHER % purpose, (sealer.root, session_id.encode(), *parts)), content)
 
-    def open(self, session_id: str, purpose: bytes, parts: Iterable[bytes], content: bytes) -> bytes:
+    def open(self, session_id: str, purpose: bytes, parts: Sequence[bytes], content: bytes) -> bytes:
         """The reverse of `seal`; what is not encrypted is what it is.
 
         Raises:

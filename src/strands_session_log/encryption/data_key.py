@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,12 +31,12 @@ def aes(secret: bytes) -> AESGCM:
     return AESGCM(secret)
 
 
-def place(purpose: bytes, parts: Iterable[bytes]) -> bytes:
+def place(purpose: bytes, parts: Sequence[bytes]) -> bytes:
     """Where something encrypted stands, so that it opens nowhere else: each part behind its length."""
-    found = [purpose]
-    for part in parts:
-        found += (_LENGTHS[len(part)] if len(part) < len(_LENGTHS) else b"%d:" % len(part), part)
-    return b"".join(found)
+    try:
+        return purpose + b"".join([_LENGTHS[len(part)] + part for part in parts])
+    except IndexError:
+        return purpose + b"".join([b"%d:%b" % (len(part), part) for part in parts])
 
 
 class DataKey:

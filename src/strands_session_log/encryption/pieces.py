@@ -24,7 +24,7 @@ def sealed_piece(cipher: Cipher, session_id: str, line: Line) -> Sequence[Any]:
         return line
     bound = (line.kind, line.agent, line.message, str(line.sequence), str(line.block))
     content = orjson.dumps([line.tool_use_id, line.text])
-    sealed = cipher.seal(session_id, _PURPOSE, map(str.encode, bound), content)
+    sealed = cipher.seal(session_id, _PURPOSE, [one.encode() for one in bound], content)
     return (*line[:-2], "", sealed)
 
 

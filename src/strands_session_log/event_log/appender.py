@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count, islice
 from typing import NamedTuple
 
-from ..codec import Encoded, RawEntry, compressed, encode, fields_of, parse, sealed_facts
+from ..codec import Encoded, RawEntry, compressed, fields_of, parse, sealed_facts
 from ..encryption import Cipher
 from ..errors import (
     ContentionError,
@@ -33,14 +33,22 @@ from ..errors import (
     SessionLogError,
     UnknownOutcomeError,
 )
-from ..events import Event, SessionHeld, SessionReleased
+from ..events import Event
 from ..ids import START, EventId
 from ..instrumentation import Rechained
 from ..instrumentation.hooks import hooks
 from ..scripts import session
 from ..scripts.session import AppendReply, Behind, Conflict, Landed, Moved, PartlyThere, SealedBy
 from ..server import Store, may_have_written
-from .chained_batch import FEW_EVENTS, MOST_EVENTS, ChainedBatch, Position, chain_batch, check_batch
+from .chained_batch import (
+    FEW_EVENTS,
+    MOST_EVENTS,
+    ChainedBatch,
+    Position,
+    chain_batch,
+    check_batch,
+    encode_users,
+)
 from .expected import Expected, conflict
 from .namespace import Layout
 from .reader import EventReader
@@ -54,8 +62,6 @@ KEPT = MOST_EVENTS
 """How many of a session's newest events are known by their event ids, at least: a whole batch."""
 
 _ADDED_AT_ONCE = 500
-_OF_HOLDS = frozenset((SessionHeld.TYPE, SessionReleased.TYPE))
-"""With the event alone, a session would look held, and not be."""
 
 
 class Call(NamedTuple):
@@ -147,9 +153,7 @@ class Appender:
         batch: list[Encoded] = list(events)  # type: ignore[arg-type]
         for at, event in enumerate(events):
             if not isinstance(event, Encoded):
-                if event.type in _OF_HOLDS:
-                    raise EncodingError("type", f"{event.type!r} is written by log.retention.hold and release only")
-                batch[at] = encode(event)
+                batch[at] = encode_users(event)
         # Not where it is chained: a fork is put in place at once, however many erasures it has to tell of.
         if len(batch) > FEW_EVENTS:
             check_batch(batch)

@@ -7,17 +7,18 @@ last link follows from random salts.
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
 import orjson
 
 from .. import chain
-from ..codec import FIELDS, Encoded, Entry, RawEntry
+from ..codec import FIELDS, Encoded, Entry, RawEntry, encode
 from ..encryption import Sealer
 from ..errors import EncodingError
-from ..events import Event, Fact
+from ..events import Event, Fact, SessionAnnotated, SessionHeld, SessionReleased
+from ..events.content import SUBJECTS
 from ..ids import START, EventId
 from ..state.summary import LOOKS_AT, SummaryChange, change_of, delta
 from .expected import Expected
@@ -45,6 +46,28 @@ def check_batch(batch: Sequence[Encoded]) -> None:
     if size > MOST_BYTES:
         problem = f"{size:,} bytes in one batch are more than {MOST_BYTES:,}: append them in several batches"
         raise EncodingError("events", problem)
+
+
+_NOTED_ELSEWHERE = frozenset((SessionHeld.TYPE, SessionReleased.TYPE, SessionAnnotated.TYPE))
+"""With the event alone, a session would look held, or be about somebody, and not be found so."""
+
+
+def encode_users(event: Event) -> Encoded:
+    """Encode an event that users append; not one that only a script may write, which notes it elsewhere, too.
+
+    Raises:
+        EncodingError: When it is such a one, or cannot be stored.
+    """
+    if event.type in _NOTED_ELSEWHERE:
+        _check_is_users(event)
+    return encode(event)
+
+
+def _check_is_users(event: Event) -> None:
+    if event.type != SessionAnnotated.TYPE:
+        raise EncodingError("type", f"{event.type!r} is written by log.retention.hold and release only")
+    if isinstance(event.data, Mapping) and SUBJECTS in event.data:
+        raise EncodingError(SUBJECTS, "whom a session is about is said with log.subjects.annotate, which hashes it")
 
 
 def batches(events: Sequence[Encoded]) -> Iterator[Sequence[Encoded]]:

@@ -54,6 +54,7 @@ class Tombstone:
         deleted_at: Server time of the deletion, UTC.
         by: Who deleted it, as given.
         reason: Why, as given.
+        subjects: The keyed hashes of whom it was about.
         archived: Where an archive has it; empty if it was deleted for good.
     """
 
@@ -64,6 +65,7 @@ class Tombstone:
     deleted_at: datetime
     by: str
     reason: str
+    subjects: tuple[str, ...] = ()
     archived: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -80,9 +82,10 @@ class Tombstone:
                     at = EventId(ms, 0).time.astimezone(timezone.utc)
                 except OverflowError:
                     return None
+                about = tuple(dict.fromkeys(one.lstrip("~") for one in str(life.get("subjects", "")).split()))
                 archived = life.get("archived", "")
                 told = archived if type(archived) is str else ""
-                return cls(texts[0], revision, link, first, at, texts[1], texts[2], told)
+                return cls(texts[0], revision, link, first, at, texts[1], texts[2], about, told)
         return None
 
 
@@ -176,14 +179,18 @@ class Deleter:
                 if not cursor:
                     break
 
-    def reduce(self, session_id: str) -> int:
+    def reduce(self, session_id: str, but_for: str = "") -> int:
         """Put hashes in place of the id, of who deleted it and why; the links stay. How many lives were reduced.
+
+        Args:
+            session_id: The id.
+            but_for: Whom nothing is to be about any more, by keyed hash.
 
         Raises:
             ContentionError: When others changed the tombstone during every attempt.
             SessionHeldError: When the session that has the id now is held.
         """
-        return self._change(session_id, _reduced)
+        return self._change(session_id, lambda life: _reduced(life, but_for))
 
     def delete_archived(self, session_id: str, reason: str, by: str) -> int:
         """Let the tombstones say that the id's sessions were deleted, no longer that an archive has them: how many.
@@ -261,11 +268,15 @@ def lives_in(text: bytes) -> list[Tombstone]:
     return [one for one in map(Tombstone.parse, _lives(text)) if one is not None]
 
 
-def _reduced(life: Any) -> Any:
+def _reduced(life: Any, but_for: str) -> Any:
     if not isinstance(life, dict):
         return life
     hashed = {name: _hashed(str(life[name])) for name in _PERSONAL if life.get(name)}
-    return {**life, **hashed}
+    reduced = {**life, **hashed}
+    if about := [one for one in str(life.get("subjects", "")).split() if one.lstrip("~") != but_for]:
+        return {**reduced, "subjects": " ".join(about)}
+    reduced.pop("subjects", None)
+    return reduced
 
 
 def _deleted_for_good(life: Any, reason: str, by: str) -> Any:

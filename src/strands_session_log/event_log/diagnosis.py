@@ -116,6 +116,7 @@ _TYPES = {
     "tombstones": "hash",
     "due": "zset",
     "holds": "zset",
+    "subjects": "zset",
 }
 """What the keys of a session are; the feed's position may be anything, and is made anew."""
 CURES = {
@@ -126,6 +127,7 @@ CURES = {
     "tombstones": "restore it from a backup, or delete the key: what was deleted before is then forgotten",
     "due": "restore it from a backup, or delete the key and set the times to live anew",
     "holds": "restore it from a backup, or delete the key: what is held stays so, but is not listed",
+    "subjects": "restore it from a backup, or delete the key and run `session-log subject reindex`",
     "sessions": "restore it from a backup, or delete the key: a session is listed again with its next event",
     "group": "restore it from a backup, or delete the group, which then begins anew",
     "replay": "delete the key, and have what is parked tried again anew",

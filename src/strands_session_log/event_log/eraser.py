@@ -90,7 +90,7 @@ class RewriteProgress(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """The sessions that were erased in, and what others were left for."""
+    """Sessions that were erased in, and why others were not."""
 
     sessions: set[str]
     held: list[SessionHeldError]
@@ -156,11 +156,10 @@ class Eraser:
         targets = self._targets(session_id, sorted({*ids, *find(session_id, START)}))
         forks = self._planned_in_forks(session_id, targets, {session_id}, find)
         left = {name: left_of(found) for name, found in ((session_id, targets), *forks)}
-        held = self._held(left)
-        erased = {name: found for name, found in left.items() if name not in held}
-        return PlannedErasure(
-            erased, self._kept_in_ancestors(session_id, targets), {name: left[name] for name in held if left[name]}
-        )
+        holds = self._held(left)
+        erased = {name: found for name, found in left.items() if name not in holds}
+        held = {name: left[name] for name in holds if left[name]}
+        return PlannedErasure(erased, self._kept_in_ancestors(session_id, targets), held)
 
     def _planned_in_forks(
         self, session_id: str, targets: Sequence[ErasureTarget], seen: set[str], find: Find

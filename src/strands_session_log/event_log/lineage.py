@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..codec import RawEntry, Row, kind_of, nameless, rows
 from ..encryption import is_encrypted
-from ..events import MessageAdded, PayloadErased, SessionHeld, SessionReleased
+from ..events import MessageAdded, PayloadErased, SessionAnnotated, SessionHeld, SessionReleased
 from ..events.event import moved_by
 from ..ids import START, EventId, Ranges, check_id
 from ..keys import SessionKeys
@@ -18,6 +18,8 @@ from .chained_batch import Position
 
 _CLEAR = frozenset((MessageAdded.TYPE, PayloadErased.TYPE, SessionHeld.TYPE, SessionReleased.TYPE))
 """Types of events of which what is retained tells enough."""
+_READS = READS | {SessionAnnotated.TYPE}
+_NOTED = LOOKS_AT | _CLEAR | _READS
 _LINE = re.compile(r"([0-9]+-[0-9]+) ([0-9a-f]+) (fork|further) (.+)")
 
 
@@ -82,6 +84,7 @@ class CopySummary:
         count: How many.
         position: Where they end.
         unexplained: Those whose content was erased, and none of the others says why.
+        subjects: Whom they are about, as a head notes it.
         holds: Which of them hold the session they are of; a fork of that is not held.
     """
 
@@ -89,7 +92,7 @@ class CopySummary:
         self._opened = opened
         self.count, self.position, self.unexplained = 0, Position(), set[EventId]()
         self._created, self._moved, self._messages = START, dict[tuple[str, str], EventId](), dict[str, GrowingRanges]()
-        self._summary, self.holds = Summary(), Holds()
+        self._summary, self.holds, self.subjects = Summary(), Holds(), dict[str, None]()
 
     def add(self, entries: Sequence[RawEntry]) -> None:
         """Some more, which may be told of once more.
@@ -108,24 +111,25 @@ class CopySummary:
             told = nameless(told) if is_sealed else told
             if moves := moved_by(type_, told):
                 self._moved[moves, agent] = id_
-            if type_ in Holds.READS:
-                self.holds.add(id_, type_, told)
-            if type_ in LOOKS_AT:
-                self._summary.add(id_, type_, agent, told, is_erased or is_closed)
-            elif type_ in _CLEAR:
-                self._note(type_, agent, told)
+            if type_ in _NOTED:
+                self._note(id_, type_, agent, told, is_erased or is_closed)
             if is_erased:
                 self.unexplained.add(id_)
         self._created = found[0][0][0] if self._created == START else self._created
         self.count, self.position = self.count + len(found), Position(found[-1][0][0], found[-1][0][4])
 
-    def _note(self, type_: str, agent: str, data: Mapping[str, Any]) -> None:
-        if type_ == PayloadErased.TYPE:
+    def _note(self, id_: EventId, type_: str, agent: str, data: Mapping[str, Any], is_erased: bool) -> None:
+        if type_ == MessageAdded.TYPE:
+            if type(index := data.get("message_id")) is int:
+                self._messages.setdefault(agent, GrowingRanges()).add(index, index)
+            return
+        self.holds.add(id_, type_, data)
+        if type_ in LOOKS_AT:
+            self._summary.add(id_, type_, agent, data, is_erased)
+        if type_ == SessionAnnotated.TYPE and not is_erased:
+            self.subjects |= dict.fromkeys(SessionAnnotated(data).subject_marks)
+        elif type_ == PayloadErased.TYPE:
             self.unexplained.difference_update(PayloadErased(data).erased)
-        elif type(index := data.get("message_id")) is int:
-            if agent not in self._messages:
-                self._messages[agent] = GrowingRanges()
-            self._messages[agent].add(index, index)
 
     def head(self, erased: str) -> dict[str, str]:
         """The fields of a head that stands where they end.
@@ -137,7 +141,7 @@ class CopySummary:
         fields = {"revision": str(id_.revision), "link": link, "ms": str(id_.ms), "created": str(self._created.ms)}
         fields |= {f"agent:{agent}:messages": str(ranges) for agent, ranges in self._messages.items()}
         fields |= {f"{moves}:{agent}:moved": str(moved) for (moves, agent), moved in self._moved.items()}
-        fields |= self._summary.fields()
+        fields |= self._summary.fields() | ({"subjects": " ".join(self.subjects)} if self.subjects else {})
         ours = str(Ranges.parse(erased).up_to(id_.revision))
         return fields | ({"erased": ours} if ours else {})
 
@@ -145,6 +149,6 @@ class CopySummary:
 def _rows(page: Sequence[RawEntry], has_closed: bool) -> Sequence[Row]:
     """Of what could not be opened, what is retained: who only copies needs no more, and sums it up in part."""
     if not has_closed:
-        return rows(page, READS, _CLEAR)
-    each = (rows([one], () if is_encrypted(one) else READS, (*_CLEAR, kind_of(one)[0])) for one in page)
+        return rows(page, _READS, _CLEAR)
+    each = (rows([one], () if is_encrypted(one) else _READS, (*_CLEAR, kind_of(one)[0])) for one in page)
     return [row for found in each for row in found]

@@ -337,7 +337,7 @@ def _labels(events: Iterable[Recorded | None]) -> Mapping[str, Any]:
     labels: dict[str, Any] = {}
     for found in events:
         if found and found.event.type == SessionAnnotated.TYPE and not found.event.is_erased:
-            labels |= found.event.data
+            labels |= SessionAnnotated(found.event.data).labels
     return {name: value for name, value in labels.items() if value is not None}
 
 

@@ -34,10 +34,13 @@ from .forker import Forker
 from .instrumented import instrumented_append
 from .listing import Listing
 from .namespace import Layout
+from .provisions import Provisions
 from .reader import EventReader, end_at, start_after
 from .recounting import recount
 from .restorer import Restorer
 from .retaining import Retainer
+from .scripted_append import ScriptedAppend
+from .subject_index import SubjectIndex
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +69,8 @@ class EventLog:
         listing: Lists the sessions.
         restorer: Brings sessions back.
         retainer: Says how long they stay.
+        subjects: Finds what is about whom.
+        provisions: What they are to have as soon as they are there.
         remember: Notes where a session was seen to stand, which saves the next append a round trip.
         on_append: Those who are told the session, its new revision and the events after each append, of a fork and an
             erasure without events; they must be quick.
@@ -89,10 +94,11 @@ class EventLog:
         self._forker = Forker(store, layout, self._reader.pages, self.cipher)
         self._deleter = Deleter(store)
         self.restorer = Restorer(store, layout, self._deleter, self._reader.pages, self.clock, self.cipher)
-        self.retainer = Retainer(store, layout, self._deleter, self.cipher, self.head, self._appended)
+        scripted = ScriptedAppend(store, layout, self.cipher, self.head, self._appended)
+        self.retainer, self.subjects = Retainer(store, self._deleter, scripted), SubjectIndex(store, scripted)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
         self.listing = Listing(store, self.clock, self.pages, self.cipher)
-        self.snapshots = SnapshotStore(store, self.cipher)
+        self.snapshots, self.provisions = SnapshotStore(store, self.cipher), Provisions()
         self.on_append: list[Callable[[str, int, Sequence[Event | Encoded]], object]] = []
         self._trimming = Background("trimming")
 
@@ -124,6 +130,7 @@ class EventLog:
         except Exception as error:
             raise_diagnosed(error, self.store, session_id)
         self._tell_appended(session_id, ids[-1].revision, events)
+        self.provisions.appended(session_id, ids[0].revision == 1)
         return ids
 
     def _appended(self, session_id: str, position: Position) -> None:
@@ -367,25 +374,16 @@ class EventLog:
         return revision
 
     def recount(self, session_id: str) -> bool:
-        """Sum up a session anew from its events; whether all that counts is known of them.
-
-        Raises:
-            SessionNotFoundError: When there is no such session.
-            ContentionError: When others wrote during every attempt.
-        """
+        """Sum up a session anew from its events; see `recounting.recount`."""
         return recount(self.store, self.pages, session_id, self.cipher)
 
     def tombstones(self, session_id: str | None = None) -> Iterator[Tombstone]:
         """What is left of the deleted sessions of an id, oldest first; or of all."""
         return self._deleter.all() if session_id is None else iter(self._deleter.of_session(session_id))
 
-    def reduce_tombstone(self, session_id: str) -> int:
-        """Put hashes in place of what may be personal in the tombstones of an id.
-
-        Returns:
-            How many lives of the id they tell of.
-        """
-        return self._deleter.reduce(session_id)
+    def reduce_tombstone(self, session_id: str, but_for: str = "") -> int:
+        """Put hashes in place of what may be personal in the tombstones of an id; how many lives they tell of."""
+        return self._deleter.reduce(session_id, but_for)
 
     def trim_feed(self, partition: int, *, exactly: bool = False, is_patient: bool = True) -> Trimmed:
         """Remove from the feed of a partition what its groups do not need any more, see `FeedRetention`.

@@ -131,8 +131,9 @@ class Restorer:
             if self._note(wanted) != making.erased_here:
                 continue
             self._explain(making)
-            told, is_told = making.told(known), not merged_lives(known, wanted.lives)[1]
-            match bringing_back.bring_back(self._store, wanted.session_id, self._key(wanted), told, is_told):
+            flags = {"is_told": not merged_lives(known, wanted.lives)[1], "is_held": bool(str(making.copied.holds))}
+            key, told = self._key(wanted), making.told(known)
+            match bringing_back.bring_back(self._store, wanted.session_id, key, told, **flags):
                 case "landed" | "begun" as word:
                     if word == "begun":
                         self._layout.confirm(self._keyspace.partition(wanted.session_id))
@@ -281,6 +282,8 @@ class _Making:
             head |= {"parent": wanted.parent, "root": wanted.root, "ancestors": "\n".join(wanted.ancestors)}
         if self.is_sealed:
             head["sealed"] = wanted.root
+        if held := str(self.copied.holds):
+            head["held"] = held
         if predecessor := _last_before(lives, self._own_ms):
             head["predecessor"] = predecessor
         if wanted.forks:

@@ -7,31 +7,26 @@ an event of the session, noted in its head, where the scripts that delete and er
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from ..encryption import Cipher, encode_beside
 from ..errors import (
-    ContentionError,
     InvalidIdError,
     InvalidSettingError,
-    SessionDeletedError,
     SessionHeldError,
     SessionNotFoundError,
     SessionNotHeldError,
 )
 from ..events import Event, SessionHeld, SessionReleased
 from ..events.event import check_text
-from ..ids import MAX_MS, START, EventId, check_id
+from ..ids import MAX_MS, EventId, check_id
 from ..scripts import retention
 from ..scripts.retention import KeptInstead, NotHeld, due_at, holds_in, still_there
-from ..scripts.session import Conflict, Deleted, Landed, Moved
+from ..scripts.session import AppendReply, Deleted
 from ..server import Store, number, pairs, text
-from .chained_batch import Position, chain_batch
 from .deleter import Deleter
 from .diagnosis import CURES, diagnosed, naming
-from .expected import ANY
-from .namespace import Layout
+from .scripted_append import ScriptedAppend
 
 _ATTEMPTS = 100
 _PAGE = 1000
@@ -47,24 +42,12 @@ class Retainer:
 
     Args:
         store: See `EventLog`.
-        layout: See there.
         deleter: Deletes sessions.
-        cipher: Encrypts what a hold says, in a session whose content is.
-        head: Where a session stands.
-        appended: Told the session and where it stands after each append.
+        append: Appends with a script.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        layout: Layout,
-        deleter: Deleter,
-        cipher: Cipher,
-        head: Callable[[str], Position | None],
-        appended: Callable[[str, Position], object],
-    ) -> None:
-        self._store, self._keyspace, self._layout = store, store.keyspace, layout
-        self._deleter, self._cipher, self._head, self._appended = deleter, cipher, head, appended
+    def __init__(self, store: Store, deleter: Deleter, append: ScriptedAppend) -> None:
+        self._store, self._keyspace, self._deleter, self._append = store, store.keyspace, deleter, append
 
     def hold(self, session_id: str, reason: str, by: str) -> EventId:
         """Hold a session; the event that does.
@@ -73,7 +56,7 @@ class Retainer:
             SessionNotFoundError: When there is no such session.
             EncryptionError: When its content is encrypted, and why it is held cannot be.
         """
-        return self._append(session_id, SessionHeld(_record(reason, by)), ())
+        return self._write(session_id, SessionHeld(_record(reason, by)), ())
 
     def release(self, session_id: str, holds: Sequence[EventId], reason: str, by: str) -> EventId:
         """End holds of a session; the event that does.
@@ -83,38 +66,25 @@ class Retainer:
             SessionNotHeldError: When one of them does not hold it.
         """
         released = SessionReleased({"holds": [str(one) for one in holds], **_record(reason, by)})
-        return self._append(session_id, released, holds)
+        return self._write(session_id, released, holds)
 
-    def _append(self, session_id: str, event: Event, ended: Sequence[EventId]) -> EventId:
-        position = self._head(session_id) or Position()
-        for _ in range(_ATTEMPTS):
-            sealer = self._cipher.sealer_beside(session_id)
-            batch = chain_batch(session_id, [encode_beside(event, sealer)], ANY, position, sealer)
-            with diagnosed(self._store, session_id):
-                reply = retention.hold(self._store, session_id, batch.arguments, batch.root, ended)
-            match reply:
-                case Landed([id_], link, begins_feed):
-                    if begins_feed:
-                        self._layout.confirm(self._keyspace.partition(session_id))
-                    self._appended(session_id, Position(id_, link))
-                    return id_
-                case NotHeld():
-                    raise SessionNotHeldError(session_id, ended, self.held(session_id) or ())
-                case Conflict() | Deleted():
-                    raise SessionDeletedError(session_id, START)
-                case Moved():
-                    position = Position(*reply)
-                case None:
-                    raise SessionNotFoundError(session_id)
-        raise ContentionError(session_id, _ATTEMPTS)
+    def _write(self, session_id: str, event: Event, ended: Sequence[EventId]) -> EventId:
+        def run(arguments: Sequence[bytes], root: bytes) -> AppendReply | Exception | None:
+            reply = retention.hold(self._store, session_id, arguments, root, ended)
+            if isinstance(reply, NotHeld):
+                return SessionNotHeldError(session_id, ended, self.held(session_id) or ())
+            return reply
+
+        return self._append(session_id, event, run)
 
     def held(self, session_id: str) -> tuple[EventId, ...] | None:
         """The events that hold a session; None if it is not held."""
         keys = self._keyspace.session(session_id)
         with diagnosed(self._store, session_id):
-            (held,), listed = self._store.fields(keys.head, "held"), self._listed(keys.holds, session_id)
+            held, revision = self._store.fields(keys.head, "held", "revision")
         if held is None:
-            return () if listed else None
+            # Where the head is lost, the list of holds knows.
+            return () if revision is None and self._listed(keys.holds, session_id) else None
         return holds_in(text(held))
 
     def _listed(self, key: str, session_id: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from ..ids import EventId, to_ranges
 from .event import ROLES, Known
 from .facts import is_index, is_short, mapping
 
+SUBJECTS = "subjects"
+"""A member of `session.annotated` that is no label."""
+_HASH = re.compile(r"[A-Za-z0-9_-]{43}")
 _ORIGIN = ("parent", "root", "at", "link", "session_id")
 
 
@@ -23,11 +27,33 @@ class SessionCreated(Known):
 class SessionAnnotated(Known):
     """Someone attached labels to the session; the data is a mapping of label to value.
 
-    A label keeps its newest value; one whose value is None is taken away.
+    A label keeps its newest value; one whose value is None is taken away. The member `subjects` is none: it says whom
+    the session is about, by keyed hash, `"session"` or a list of ids of events, as text. `SessionLog.subjects` alone
+    writes it.
     """
 
     __slots__ = ()
     TYPE = "session.annotated"
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """The labels, without the subjects."""
+        return {name: value for name, value in mapping(self.data).items() if name != SUBJECTS}
+
+    @property
+    def subjects(self) -> dict[str, list[EventId] | None]:
+        """By the keyed hash of each, which events are about them; None for the session as a whole."""
+        listed = mapping(mapping(self.data).get(SUBJECTS))
+        return {
+            name: list(_event_ids(about)) if isinstance(about, (list, tuple)) else None
+            for name, about in listed.items()
+            if isinstance(name, str) and _HASH.fullmatch(name)
+        }
+
+    @property
+    def subject_marks(self) -> list[str]:
+        """The same as a head notes it: the hashes, with `~` before those of whom only some events are."""
+        return [name if about is None else f"~{name}" for name, about in self.subjects.items()]
 
 
 class SessionHeld(Known):

@@ -27,6 +27,7 @@ from ..codec import FIELDS, Entry, RawEntry, fields_of, id_of, parse, rows
 from ..errors import (
     BundleTooLargeError,
     CorruptEntryError,
+    EncryptionError,
     InvalidSettingError,
     LogForkedError,
     SessionNotFoundError,
@@ -52,7 +53,7 @@ _HERE = Path(__file__).parent
 _STEP = 1000
 MOST_SESSIONS, MOST_TOMBSTONES = 40_000, 50_000
 """A manifest is read as a whole, and by browsers, too."""
-_SPOOL_BYTES = 4 * 1024 * 1024
+_SPOOL_BYTES = 1024 * 1024
 
 
 @refuse_unknown
@@ -66,6 +67,7 @@ def export(
     types: str | Sequence[str] | None = None,
     agent: str | None = None,
     redact_bodies: bool = False,
+    decrypt: bool = False,
     seals: SealSource | None = None,
     since: SealedLog | tuple[SealedLog, int] | None = None,
     progress: Progress = lambda done, total: None,
@@ -85,6 +87,8 @@ def export(
         types: Only of these types; `message.*` means all that begin with `message.`.
         agent: Only this agent's.
         redact_bodies: No content at all.
+        decrypt: Show encrypted content in the transcripts, where the log has the key: readable there for ever, also
+            once the key is shredded.
         seals: Finds the seals that cover them, `SealedLog(…).find`.
         since: Of a backup, only sessions that do not stand where this seal says, or an older one of so many records.
         progress: Called for each page of events of a session, with how many are written, and of how many.
@@ -104,7 +108,7 @@ def export(
         names = iter([session_ids] if isinstance(session_ids, str) else session_ids)
     found = (check_id("session_id", name) for name in _once(names))
     with SpooledTemporaryFile(_SPOOL_BYTES) as members:
-        writing = _Bundle(log, file, members, filters, seals, progress)
+        writing = _Bundle(log, file, members, filters, decrypt, seals, progress)
         return writing.write(found, session_ids is None, before)
 
 
@@ -127,9 +131,11 @@ class _Bundle:
         file: Sink,
         members: IO[bytes],
         filters: Filters,
+        decrypts: bool,
         seals: SealSource | None,
         progress: Progress,
     ) -> None:
+        self._decrypts = decrypts
         self._log, self._file, self._members, self._filters = log, file, members, filters
         self._made, self._seals, self._progress = datetime.now(timezone.utc), seals, progress
         self._sessions, self._missing = list[BundledSession](), list[str]()
@@ -159,7 +165,7 @@ class _Bundle:
     def _begun(self, names: Iterator[str], skip_missing: bool) -> Iterator[_Reading]:
         for name in names:
             try:
-                yield _Reading(self._log, name, self._filters, self._progress)
+                yield _Reading(self._log, name, self._filters, self._decrypts, self._progress)
             except SessionNotFoundError:
                 if not skip_missing:
                     raise
@@ -215,11 +221,11 @@ class _Reading:
         RevisionNotFoundError: When a filter names an event that it does not have.
     """
 
-    def __init__(self, log: EventLog, session_id: str, filters: Filters, progress: Progress) -> None:
+    def __init__(self, log: EventLog, session_id: str, filters: Filters, decrypts: bool, progress: Progress) -> None:
         head, entries, _ = session.standing(log.store, session_id, "-", 1)
         if not head and not entries:
             raise SessionNotFoundError(session_id)
-        self._log, self.session_id, self._progress = log, session_id, progress
+        self._log, self.session_id, self._decrypts, self._progress = log, session_id, decrypts, progress
         self._standing = SessionStanding(head or {}, session.Scores(), "" if head else "the session has no head")
         self._selection = Selection(filters, log, session_id)
         self._lineage = Lineage(session_id, lambda: self._standing.descent)
@@ -237,7 +243,8 @@ class _Reading:
         transcript = TranscriptPage(self.session_id, spool.write)
         try:
             for page in self._log.pages(self.session_id, "-", str(last) if last else "+"):
-                yield from map(partial(self._line, erased, transcript), page)
+                self._check(page)
+                yield from map(partial(self._line, erased, transcript), page, self._readable(page))
                 self._progress(self._events, max(self._events, total))
         except LogForkedError:
             at = id_of(self._checker.last) if self._checker.last else START
@@ -245,27 +252,46 @@ class _Reading:
         self._conclude(position)
         transcript.close(self._last.revision, self._checker.link, self._withheld, self._erased)
 
-    def _line(self, erased: Ranges, transcript: TranscriptPage, entry: RawEntry) -> bytes:
-        if entry[1][::2] != _NAMES:
-            raise CorruptEntryError(entry[0].decode(errors="replace"), "it has other fields than an entry has")
-        self._checker.read([entry])
-        is_gone, id_ = not entry[1][_SALT], id_of(entry[0])
-        went_since = is_gone and id_.revision not in erased and self._tells_of(id_)
-        is_withheld = went_since or (not is_gone and self._selection.withholds(entry))
-        self._note(id_, entry, is_gone, is_withheld, went_since)
-        transcript.add(entry, is_gone, is_withheld)
-        return line_of(entry, is_withheld)
+    def _readable(self, page: Sequence[RawEntry]) -> Sequence[RawEntry]:
+        """The same as the transcript has it: opened only if that was asked for, as it outlives the key."""
+        if not self._decrypts:
+            return page
+        try:
+            self._log.cipher.learn(self.session_id, self.root)
+            return self._log.cipher.opened(self.session_id, page, is_strict=False)
+        except EncryptionError:
+            return page
 
-    def _note(self, id_: EventId, entry: RawEntry, is_gone: bool, is_withheld: bool, went_since: bool) -> None:
-        self._first = self._first if self._events else id_
-        self._last, self._events = id_, self._events + 1
+    def _check(self, page: Sequence[RawEntry]) -> None:
+        for entry in page:
+            if entry[1][::2] != _NAMES:
+                raise CorruptEntryError(entry[0].decode(errors="replace"), "it has other fields than an entry has")
+            if entry[1][1] == _FORKED:
+                found = retained_of(_parsed(entry))
+                self._told = {name: found.get(name) for name in ("at", "link")}
+        self._checker.read(page)
+        if page:
+            self._first = self._first if self._events else id_of(page[0][0])
+            self._last = id_of(page[-1][0])
+
+    def _line(self, erased: Ranges, transcript: TranscriptPage, entry: RawEntry, readable: RawEntry) -> bytes:
+        is_gone, is_withheld = not entry[1][_SALT], False
+        if is_gone:
+            is_withheld = self._went_since(erased, id_of(entry[0]))
+        elif self._selection.is_any:
+            is_withheld = self._selection.withholds(entry)
+        self._events += 1
         self._withheld += is_withheld
         self._erased += is_gone and not is_withheld
-        if went_since:
-            self._since.append(id_)
-        if entry[1][1] == _FORKED:
-            found = retained_of(_parsed(entry))
-            self._told = {name: found.get(name) for name in ("at", "link")}
+        transcript.add(readable, is_gone, is_withheld)
+        return line_of(entry, is_withheld)
+
+    def _went_since(self, erased: Ranges, id_: EventId) -> bool:
+        """Whether content was erased since the head was read, by an event that comes behind all that the bundle has."""
+        if id_.revision in erased or not self._tells_of(id_):
+            return False
+        self._since.append(id_)
+        return True
 
     def _tells_of(self, id_: EventId) -> bool:
         """Whether an event behind all that the bundle has says that the content was erased."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias
+from typing import IO, Any, Literal, TypeAlias
 
 from ..errors import BundleNotIntactError, ImportRefusedError, SessionExistsError, refuse_unknown
 from ..event_log import EventLog, Progress
@@ -51,7 +51,7 @@ class ImportedSession:
 @refuse_unknown
 def import_bundle(
     log: EventLog,
-    file: str | Path | BinaryIO,
+    file: str | Path | IO[bytes],
     *,
     sessions: Iterable[str] | None = None,
     skip_refused: bool = False,

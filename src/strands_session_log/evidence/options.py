@@ -20,6 +20,7 @@ class ExportOptions(TypedDict, total=False):
     types: str | Sequence[str] | None
     agent: str | None
     redact_bodies: bool
+    decrypt: bool
     seals: SealSource | None
     since: SealedLog | tuple[SealedLog, int] | None
     progress: Progress

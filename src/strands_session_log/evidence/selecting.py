@@ -69,19 +69,22 @@ class Selection:
         log: Where the session is: it knows the id of a revision.
         session_id: The session.
 
+    Attributes:
+        is_any: Whether anything is.
+
     Raises:
         RevisionNotFoundError: When the session has no such event.
     """
 
     def __init__(self, filters: Filters, log: EventLog, session_id: str) -> None:
-        self._is_any, self._none = filters.is_any, filters.redact_bodies
+        self.is_any, self._none = filters.is_any, filters.redact_bodies
         self._wanted = selector(filters.types, filters.agent)
         self._after = START if filters.after is None else log.resolve(session_id, filters.after)
         self._until = None if filters.until is None else log.resolve(session_id, filters.until)
 
     def withholds(self, entry: RawEntry) -> bool:
         """Whether the content of an event is to be left out."""
-        if not self._is_any:
+        if not self.is_any:
             return False
         if self._none or not self._is_between(id_of(entry[0])):
             return True

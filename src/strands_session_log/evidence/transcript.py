@@ -18,16 +18,17 @@ from typing import Any, Final
 import orjson
 
 from ..codec import MARK, RawEntry, from_json, id_of, text_of
+from ..encryption import is_encrypted
 from ..events import PayloadErased
 from ..ids import EventId
 from ..unseen import escaped
 
 _PRETTY: Final = orjson.OPT_INDENT_2
-_is_plain = re.compile(r"[\t\n !#-%'-;=?-~]*").fullmatch
 _MESSAGES: Final = ("message.added", "message.updated", "message.redacted")
 _GIST: Final = ("name", "node", "status", "stop_reason", "error", "error_text", "reason", "by", "duration_ms")
 """What of an event stands in the line that opens it."""
 _MOST_GIST: Final = 200
+_ENCRYPTED: Final = "gone", '<p class="gone">content encrypted</p>'
 
 
 @cache
@@ -69,13 +70,17 @@ class TranscriptPage:
             is_withheld: Whether its content is not to be shown.
         """
         id_, fields = id_of(entry[0]), entry[1]
+        if fields[1] == b"message.added" and not (is_erased or is_withheld) and (said := _plain_message(fields[21])):
+            at = id_.revision
+            self._write(_PLAIN % (at, said[1], at, at, *_told(id_.ms, fields[3]), *said.groups()))
+            return
         type_, agent = fields[1].decode(errors="replace"), fields[3]
         if is_erased or is_withheld:
             kept = fields[15].decode(errors="replace")
             word = "withheld" if is_withheld else "erased"
             role, body = "gone", f'<p class="gone">content {word}{_kept(kept)}</p>'
         else:
-            role, body = _content(type_, fields[21], fields[15])
+            role, body = _content(type_, fields[21], fields[15]) if not is_encrypted(entry) else _ENCRYPTED
         ms, revision = id_
         self._write(
             f'<article id="e{revision}" class="{role}"><h2><a href="#e{revision}">{revision}</a> '
@@ -100,6 +105,20 @@ class TranscriptPage:
         )
         told = f"<p>{revision:,} events; the link of the last is <code>{_text(link)}</code>.</p>{gone}"
         self._write(f"</main>\n<footer>{told}</footer></body></html>\n".encode())
+
+
+_plain_message = re.compile(
+    rb'\{"message":\{"role":"(user|assistant)","content":\[\{"text":"([ !#-%\'-;=?-\[\]-~]*)"\}\]\}\}'
+).fullmatch
+"""A message of which nothing has to be escaped, here or in JSON: many are."""
+_PLAIN: Final = (
+    b'<article id="e%d" class="%b"><h2><a href="#e%d">%d</a> <time>%b</time> %b</h2><p><b>%b</b></p>'
+    b'<pre dir="auto">%b</pre></article>\n'
+)
+
+
+def _told(ms: int, agent: bytes) -> tuple[bytes, bytes]:
+    return f"{_second(ms // 1000)}.{ms % 1000:03}".encode(), _of("message.added", agent).encode()
 
 
 def _content(type_: str, body: bytes, kept: bytes) -> tuple[str, str]:
@@ -180,9 +199,14 @@ def _kept(kept: str) -> str:
 
 def _text(text: str) -> str:
     """Text for the page, in which nothing hides."""
-    if _is_plain(text):
-        return text
-    return escaped(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    # Nearly all is printable, and lines.
+    is_seen = text.isascii() and (text.isprintable() or text.replace("\n", "").replace("\t", "").isprintable())
+    shown = text if is_seen else escaped(text)
+    if "&" in shown:
+        shown = shown.replace("&", "&amp;")
+    if "<" in shown:
+        shown = shown.replace("<", "&lt;")
+    return shown.replace(">", "&gt;").replace('"', "&quot;")
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from ..audit.anchors import Anchor
 from ..errors import BundleError
@@ -42,11 +42,13 @@ class BundleSeal:
     Attributes:
         size: How many records the log had that was signed.
         revision: The event that was sealed.
+        time: When it was sealed, by the clock of who sealed it: RFC 3339.
         signed_by: The name of the key; None where no key was given to check it with.
     """
 
     size: int
     revision: int
+    time: str
     signed_by: str | None
 
 
@@ -96,7 +98,7 @@ class BundleReport:
 
 
 def verify_bundle(
-    file: str | Path | BinaryIO,
+    file: str | Path | IO[bytes],
     *,
     expect: Iterable[Anchor | str] = (),
     keys: Iterable[str] = (),
@@ -119,7 +121,7 @@ def verify_bundle(
         return _report(verify(bundle, noted, keys, progress))
 
 
-def sessions_in(file: str | Path | BinaryIO) -> list[str]:
+def sessions_in(file: str | Path | IO[bytes]) -> list[str]:
     """The ids of the sessions that a bundle says that it has, in its order; nothing else of it is looked at.
 
     Args:
@@ -133,7 +135,7 @@ def sessions_in(file: str | Path | BinaryIO) -> list[str]:
         return [one["session_id"] for one in BundleReader(bundle).manifest["sessions"]]
 
 
-def created_at(file: str | Path | BinaryIO) -> datetime:
+def created_at(file: str | Path | IO[bytes]) -> datetime:
     """When a bundle says that it was made: of several backups, the newest is to be brought back first.
 
     Args:
@@ -152,13 +154,13 @@ def created_at(file: str | Path | BinaryIO) -> datetime:
 
 
 @contextmanager
-def opened(file: str | Path | BinaryIO) -> Iterator[BinaryIO]:
+def opened(file: str | Path | IO[bytes]) -> Iterator[BinaryIO]:
     """A file that can seek; one that was named is closed afterwards."""
     if isinstance(file, (str, Path)):
         with open_named(file) as found:
             yield found
     else:
-        yield file
+        yield cast(BinaryIO, file)
 
 
 @contextmanager

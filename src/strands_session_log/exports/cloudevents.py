@@ -24,6 +24,10 @@ from ..session_log import SessionLog
 from ..subscription import Delivery, SyncDelivery
 from .messages import instant
 
+__all__ = [
+    *("CloudEvent", "HttpMessage", "cloud_event", "delivery_event", "export"),
+    *("http_batch", "http_binary", "http_structured"),
+]
 TYPES = "strands-session-log."
 """What the type of an event begins with, before its type in the log."""
 JSON, STRUCTURED = "application/json", "application/cloudevents+json"
@@ -65,6 +69,7 @@ def cloud_event(recorded: Recorded, session_id: str, namespace: str) -> CloudEve
         "schemaversion": event.version,
         **({"traceparent": event.trace} if _TRACEPARENT.fullmatch(event.trace) else {}),
         **({"erased": True} if event.is_erased else {}),
+        **({"encrypted": True} if event.is_sealed else {}),
         "datacontenttype": JSON,
         "data": event.data,
     }

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from ..event_log import Progress
-from ..events import MessageAdded, MessageRedacted, MessageUpdated, Recorded
+from ..events import Event, MessageAdded, MessageRedacted, MessageUpdated, Recorded
 from ..session_log import SessionLog
 from ..unseen import escaped
 from .messages import blocks_of, instant, message_of
@@ -68,7 +68,7 @@ def _section(one: Recorded) -> Iterator[str]:
     title = {"user": "User", "assistant": "Assistant"}.get(role if isinstance(role, str) else "", "Message")
     yield f"\n## {one.id.revision} · {title}{_of(event.agent)}{_MESSAGES[event.type]}\n\n{instant(one.id)}\n"
     if not message:
-        yield "\n*The content was erased.*\n" if event.is_erased else "\n*There is no message.*\n"
+        yield "\n*There is no message.*\n" if event.has_content else f"\n*The content {_why_not(event)}.*\n"
     for block in blocks_of(message):
         for kind, value in block.items():
             yield _part(kind, value)
@@ -99,8 +99,12 @@ def _of(agent: str) -> str:
 
 
 def _gist(one: Recorded) -> str:
-    if one.event.is_erased:
-        return " · *the content was erased*"
+    if not one.event.has_content:
+        return f" · *the content {_why_not(one.event)}*"
     found = {name: one.event.data.get(name) for name in _GIST}
     told = [f"{name} {span(value[:_MOST])}" for name, value in found.items() if isinstance(value, str) and value]
     return f" · {', '.join(told)}" if told else ""
+
+
+def _why_not(event: Event) -> str:
+    return "is encrypted" if event.is_sealed else "was erased"

@@ -71,7 +71,7 @@ def instant(id_: EventId) -> str:
 def message_of(one: Recorded) -> Mapping[str, Any]:
     """The message that an event holds, its redaction if there is one; empty where it holds none."""
     data = one.event.data
-    found = None if one.event.is_erased else data.get("redact_message") or data.get("message")
+    found = data.get("redact_message") or data.get("message") if one.event.has_content else None
     return found if isinstance(found, Mapping) else {}
 
 
@@ -111,8 +111,8 @@ def _row(session_id: str, said: Recorded, now: Recorded) -> MessageRow:
 
 
 def _status(said: Recorded, now: Recorded) -> str:
-    if now.event.is_erased:
-        return "erased"
+    if not now.event.has_content:
+        return "sealed" if now.event.is_sealed else "erased"
     if now.event.data.get("redact_message"):
         return "redacted"
     return "said" if now is said else "updated"

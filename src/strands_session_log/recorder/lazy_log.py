@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from ..errors import check_log
 from ..keys import DEFAULT_NAMESPACE, check_namespace
@@ -16,6 +17,7 @@ class LazyLog:
     Args:
         log: A log, or a URL as for `SessionLog.connect`.
         namespace: First part of every key, `strands` if left out; a log has its own.
+        prepare: Told of the log once it is there.
 
     Raises:
         InvalidUrlError: When the text is no URL of a server.
@@ -23,8 +25,10 @@ class LazyLog:
         ValueError: When the log is of another namespace.
     """
 
-    def __init__(self, log: SessionLog | str, namespace: str | None) -> None:
-        self._url, self._log = "", None if isinstance(log, str) else log
+    def __init__(
+        self, log: SessionLog | str, namespace: str | None, prepare: Callable[[SessionLog], object] = lambda log: None
+    ) -> None:
+        self._url, self._log, self._prepare = "", None if isinstance(log, str) else log, prepare
         self._namespace = DEFAULT_NAMESPACE if namespace is None else namespace
         self.begin()
         if isinstance(log, str):
@@ -34,6 +38,7 @@ class LazyLog:
         else:
             check_log(log)
             check_is_of(log, namespace)
+            prepare(log)
 
     def begin(self) -> None:
         """Have a lock that nobody holds, also where the holder stayed in the process this one was forked from."""
@@ -48,6 +53,7 @@ class LazyLog:
         with self._lock:
             if self._log is None:
                 self._log = SessionLog.connect(self._url, self._namespace)
+                self._prepare(self._log)
             return self._log
 
     def close(self) -> None:

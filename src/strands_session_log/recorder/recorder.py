@@ -9,6 +9,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from weakref import WeakSet
@@ -37,7 +38,7 @@ from ..lifecycle.redaction import (
     sought_by_ids,
     without,
 )
-from ..session_log import SessionLog
+from ..session_log import SessionLog, providing
 from ..state import is_interrupted
 from .ending import at_end_of_child, finish
 from .lazy_log import LazyLog
@@ -68,6 +69,8 @@ class SessionRecorder(HookProvider, NotCopied):
         buffer: How many steps of an agent may wait for a server that is away.
         record: `all`, or `state` for messages, state and window only.
         record_prompts: Keep what the system prompt says in the agent's record, and not its digest alone.
+        ttl: After how long without an event the session may be deleted, as for `ValkeySessionManager`.
+        subject: Whom it is about; likewise.
 
     Raises:
         ValueError: When the id, the namespace or the URL cannot be one, or the log is of another namespace; an
@@ -87,11 +90,14 @@ class SessionRecorder(HookProvider, NotCopied):
         buffer: int = 10_000,
         record: Record = "all",
         record_prompts: bool = False,
+        ttl: timedelta | str | None = None,
+        subject: str | None = None,
     ) -> None:
         check_ids(session_id)
         check_flag("record_prompts", record_prompts)
         check_whole("buffer", buffer, 1)
-        self._source, self._session_id, self._buffer = LazyLog(log, namespace), session_id, buffer
+        self._source = LazyLog(log, namespace, providing(session_id, ttl, subject, log))
+        self._session_id, self._buffer = session_id, buffer
         self._records_facts, self._records_prompts = records_facts(record), record_prompts
         self._recordings: dict[str, _Recording] = {}
         self._nodes = NodeRuns(self._node)

@@ -6,7 +6,7 @@ from ..server import Store, text
 from . import IMPORT, TOMBSTONE_ADD
 
 
-def bring_back(store: Store, session_id: str, copy: str, making: bytes, is_told: bool = False) -> str:
+def bring_back(store: Store, session_id: str, copy: str, making: bytes, *, is_told: bool, is_held: bool) -> str:
     """Put a copy into place as a session that is brought back.
 
     Args:
@@ -15,6 +15,7 @@ def bring_back(store: Store, session_id: str, copy: str, making: bytes, is_told:
         copy: The key of the copy.
         making: What it is, and what is to be said of it, JSON.
         is_told: Whether the tombstone of the id stays as it is: then nothing need be said of how old it is.
+        is_held: Whether it is held.
 
     Returns:
         `landed`, or `begun` if the feed of the partition began anew with it; or why nothing was done: `exists`, `lost`,
@@ -22,7 +23,9 @@ def bring_back(store: Store, session_id: str, copy: str, making: bytes, is_told:
     """
     keys = store.keyspace.session(session_id)
     tombstones = keys.tombstones, keys.tombstones if is_told else f"{keys.tombstones}:times"
-    script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.ids, *tombstones)
+    # Who may not write what is not changed here can bring back the more: a writer no hold, and no age of a tombstone.
+    indexes = keys.holds if is_held else keys.subjects, keys.subjects
+    script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.ids, *tombstones, *indexes)
     word, *more = map(text, store.run_and_wait(IMPORT, script_keys, [session_id, making], session_id))
     return "".join(more) or word
 

@@ -44,6 +44,8 @@ from . import (
     STANDING,
     STORAGE_DELETE,
     STORAGE_WRITE,
+    SUBJECT_GONE,
+    SUBJECTS,
     TOMBSTONE_ADD,
     TOMBSTONE_SET,
     TOUCH,
@@ -132,8 +134,13 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 
 _WRITING = (
-    *(APPEND, APPEND_SEALED, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
-    *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM, IMPORT),
+    *(APPEND, APPEND_SEALED, ONCE, IDS, OUTCOME, RECOUNT, SAVE, SUBJECTS, TOUCH, TTL, LIFE, LIVE),
+    *(FORK, FORK_COPY, FORK_NOTE, IMPORT),
+    *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM),
+)
+_ERASING = (
+    *(APPEND, APPEND_SEALED, ERASE_STEP, DELETE, HOLD, STORAGE_DELETE),
+    *(SUBJECT_GONE, SUBJECTS, TTL, TOMBSTONE_SET),
 )
 _CONSUMING = (
     *(GROUP_COUNT, GROUP_DELETE, GROUP_GAP, GROUP_HEARTBEAT, GROUP_LEAVE, GROUP_PARKED),
@@ -176,7 +183,7 @@ WRITER = Role(
     "archived sessions back",
     _needed((*_READING, *_WRITING), f"{_LOOKING} XREAD HSET HSETNX PTTL UNLINK XINFO|GROUPS"),
     ("{*}:holds",),
-    (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:due", "{*}:group:*", *_STORAGE),
+    (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:due", "{*}:group:*", *_STORAGE, "{*}:subjects"),
 )
 SUBSCRIBER = Role(
     "subscriber",
@@ -189,13 +196,10 @@ SUBSCRIBER = Role(
 )
 ERASER = Role(
     "eraser",
-    "erases single events, which an event records, deletes whole sessions, holds and releases them, sweeps what is due",
-    _needed(
-        (*_READING, APPEND, APPEND_SEALED, ERASE_STEP, DELETE, HOLD, TTL, TOMBSTONE_SET),
-        f"{_LOOKING} HDEL PTTL UNLINK",
-    ),
+    "erases events, which an event records, and what is about persons; deletes, holds, releases and sweeps sessions",
+    _needed((*_READING, *_ERASING), f"{_LOOKING} HDEL PTTL UNLINK HKEYS"),
     _LAYOUT,
-    (*_SESSIONS, *_TOMBSTONES, *_RETENTION),
+    (*_SESSIONS, *_TOMBSTONES, *_RETENTION, *_STORAGE, "{*}:subjects"),
 )
 ARCHIVER = Role(
     "archiver",

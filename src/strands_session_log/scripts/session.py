@@ -231,7 +231,7 @@ def fork(store: Store, session_id: str, copy: str, batch: Sequence[bytes], makin
         Where it stands; whether there is such a session, when it could not be done.
     """
     keys = store.keyspace.session(session_id)
-    script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.tombstones, keys.due)
+    script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.tombstones, keys.due, keys.subjects)
     reply = store.run_and_wait(FORK, script_keys, [*batch, making], session_id)
     found = appended(reply, batch)
     return found if isinstance(found, Landed) else bool(reply[0] == b"exists")

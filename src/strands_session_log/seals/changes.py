@@ -13,7 +13,7 @@ from ..event_log.deleter import lives_in
 from ..event_log.diagnosis import position_of
 from ..event_log.directory import Directory, DirectoryRange
 from ..ids import EventId, check_id, milliseconds
-from .record import MOST_MS, SealRecord, is_link, now, parse_leaf
+from .record import MOST_MS, SealRecord, is_link, now, now_ms, parse_leaf
 from .sealed_log import SealedLog
 
 SLACK_MS = 60_000
@@ -49,8 +49,9 @@ def changes_since(log: EventLog, known: SealedLog | None, progress: Progress, ev
     partitions = range(log.keyspace.partitions)
     # The clocks first: what is appended after that is of a later time.
     time, clocks = now(), _clocks(log)
-    before = known.mark.clocks if known and not everything else ()
-    since = [max(0, ms - SLACK_MS) for ms in before] if len(before) == len(clocks) else [0] * len(clocks)
+    since = [0] * len(clocks)
+    if known and not everything and _may_go_on(known.mark.clocks, clocks):
+        since = [max(0, ms - SLACK_MS) for ms in known.mark.clocks]
     sealed = _Sealed(known, since)
     found, skipped, names = list[SealRecord](), list[str](), list(_active(log, since, max(clocks)))
     rest = iter(names)
@@ -67,9 +68,18 @@ def changes_since(log: EventLog, known: SealedLog | None, progress: Progress, ev
 
 
 def _clocks(log: EventLog) -> tuple[int, ...]:
-    """Of each partition, what the clock of its server says."""
-    keys = [log.keyspace.sessions(partition) for partition in range(log.keyspace.partitions)]
-    return tuple(map(log.clock, keys)) if log.store.is_cluster else (log.clock(keys[0]),) * len(keys)
+    """Of each partition, what the clock of its server says; this machine's, where that says less.
+
+    Else who sets a server's clock ahead for a moment has nothing sealed until it is as late as that.
+    """
+    keys, own = [log.keyspace.sessions(partition) for partition in range(log.keyspace.partitions)], now_ms()
+    told = map(log.clock, keys) if log.store.is_cluster else (log.clock(keys[0]),) * len(keys)
+    return tuple(min(own, ms) for ms in told)
+
+
+def _may_go_on(before: Sequence[int], clocks: Sequence[int]) -> bool:
+    """Whether what was active since can be found by its time: not where a clock was set back."""
+    return len(before) == len(clocks) and all(now >= then - SLACK_MS for then, now in zip(before, clocks, strict=True))
 
 
 class _Sealed:

@@ -16,12 +16,11 @@ from ..event_log import EventLog, Progress, Tombstone
 from ..event_log.deleter import lives_in
 from ..ids import milliseconds
 from ..scripts.links import LinksReply, links
-from .record import SealRecord, hashed, parse_leaf
+from .record import DELETED, SealRecord, hashed, parse_leaf
 from .sealed_log import SealedLog, SealedRecord
 
 _AT_ONCE = 1_000
 """So many records are held against the sessions in one round trip."""
-_DELETED = b'"deleted":true}'
 
 
 class HasEvents(Protocol):
@@ -74,7 +73,7 @@ class Deletions:
         """Read what there is more than before."""
         for start, leaves in sealed.bundles(self.upto):
             for place, raw in enumerate(leaves, start):
-                if place >= self.upto and raw.endswith(_DELETED):
+                if place >= self.upto and raw.endswith(DELETED):
                     leaf = parse_leaf(raw, f"record {place}")
                     assert isinstance(leaf, SealRecord)
                     self.add([SealedRecord(place, leaf)])

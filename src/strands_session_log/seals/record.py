@@ -12,15 +12,23 @@ import orjson
 
 from .. import chain
 from ..errors import InvalidIdError, SealDamagedError
-from ..ids import EventId, check_id
+from ..ids import EventId, check_id, milliseconds
 
 VERSION = 1
 """Of the format of records."""
 LONGEST = 65_535
 """Bytes of a record: entry bundles have two bytes for its length."""
+DELETED = b'"deleted":true}'
+"""How those of deletions end."""
 MOST_MS = 10**14
 """No time in a record reaches it."""
 
+_SESSION, _AFTER_SESSION = b'{"session":', b',"revision":'
+_NUMBER = "(0|[1-9][0-9]{0,13})"
+_RECORD = re.compile(
+    rf'''\{{"session":("(?:[^"\\]|\\.)+"),"revision":{_NUMBER},"id":"{_NUMBER}-{_NUMBER}",'''.encode()
+    + rb""""link":"([A-Za-z0-9_-]{43}|)","time":"([0-9T:.-]{23}Z)"(,"deleted":true)?\}"""
+)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 
 
@@ -32,6 +40,11 @@ def is_link(text: str, may_lack: bool) -> bool:
 def now() -> str:
     """The time of this machine, as it stands in records."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def now_ms() -> int:
+    """The same in milliseconds since the epoch."""
+    return milliseconds(datetime.now(timezone.utc))
 
 
 def hashed(session_id: str) -> str:
@@ -113,23 +126,38 @@ def parse_leaf(raw: bytes, name: str) -> Leaf:
         SealDamagedError: When it is none, or has another spelling.
     """
     try:
-        found = _leaf(orjson.loads(raw))
+        found = _record(raw) or _mark(raw)
         # Also of members that come twice, in another order, or beside those that are known.
-        if found is not None and found.to_bytes() == raw:
+        if found is not None:
             return found
     except (ValueError, TypeError, InvalidIdError):
         pass
     raise SealDamagedError(name, f"{raw[:100]!r} is no record of a seal")
 
 
-def _leaf(value: Any) -> Leaf | None:
-    match value:
-        case {"session": str(name), "revision": int(revision), "id": str(id_), "link": str(link), "time": str(time)}:
-            at, is_deleted = EventId.parse(id_), value.get("deleted", False)
-            is_whole = at.revision == revision and at.ms < MOST_MS and is_link(link, is_deleted)
-            if is_whole and _TIME.fullmatch(time):
-                return SealRecord(check_id("session_id", name), revision, at, link, time, bool(is_deleted))
+def session_of(raw: bytes) -> bytes:
+    """How all records of the same session begin, see `beginning`; nothing of what is no record of one."""
+    # No text of JSON has this inside: a quote in it is escaped.
+    return raw[: raw.find(_AFTER_SESSION) + 1] if raw.startswith(_SESSION) else b""
+
+
+def _record(raw: bytes) -> SealRecord | None:
+    found = _RECORD.fullmatch(raw)
+    if found is None:
+        return None
+    spelled, revision, ms, number, link, time, deleted = found.groups()
+    name, is_deleted = orjson.loads(spelled), deleted is not None
+    is_whole = revision == number and is_link(link.decode(), is_deleted) and orjson.dumps(name) == spelled
+    id_ = EventId(int(ms), int(number))
+    if not is_whole or not _TIME.fullmatch(time.decode()):
+        return None
+    return SealRecord(check_id("session_id", name), id_.revision, id_, link.decode(), time.decode(), is_deleted)
+
+
+def _mark(raw: bytes) -> SealMark | None:
+    match orjson.loads(raw):
         case {"seal": 1, "namespace": str(name), "time": str(time), "after": int(after), "clocks": list(clocks)}:
             if all(type(ms) is int and 0 <= ms < MOST_MS for ms in clocks) and after >= 0 and _TIME.fullmatch(time):
-                return SealMark(name, time, after, tuple(clocks))
+                found = SealMark(name, time, after, tuple(clocks))
+                return found if found.to_bytes() == raw else None
     return None

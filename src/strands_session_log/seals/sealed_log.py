@@ -12,11 +12,13 @@ from ..errors import SealDamagedError, SealMismatchError, SealNotFoundError
 from . import merkle
 from .checkpoint import Checkpoint, SealProof
 from .note import VerifierKey, encoded
-from .record import SealMark, SealRecord, beginning, hashed, parse_leaf
+from .record import SealMark, SealRecord, beginning, hashed, parse_leaf, session_of
 from .store import SealDirectory, SealStore
 from .tiles import WIDTH, Tiles
 
 CHECKPOINT = "checkpoint"
+LENGTH_BYTES = 4
+"""Of the length of a checkpoint in what is pending."""
 _NUMBER = re.compile("[1-9][0-9]{0,14}")
 Place: TypeAlias = "SealStore | str | Path"
 """Where seals are: a directory, or a store."""
@@ -45,10 +47,44 @@ def archived_name(size: int) -> str:
     return f"checkpoints/{size}"
 
 
-def later_than(store: SealStore, size: int) -> list[str]:
-    """Checkpoints with more records."""
-    names = store.names("checkpoints")
-    return [f"checkpoints/{name}" for name in names if _NUMBER.fullmatch(name) and int(name) > size]
+def set_back(store: SealStore, keys: Iterable[VerifierKey] = ()) -> list[str]:
+    """Checkpoints with more records than `checkpoint` has: there are none, unless that was set back.
+
+    But for the one of a seal that is not finished: it stands there before `checkpoint` does.
+
+    Args:
+        store: Where they are.
+        keys: Those that may have signed what is not finished.
+    """
+    # In this order: what is sealed meanwhile has another checkpoint by then.
+    names = [name for name in store.names("checkpoints") if _NUMBER.fullmatch(name)]
+    raw = store.read(CHECKPOINT)
+    size = 0 if raw is None else Checkpoint.parse(raw).size
+    later = sorted(number for number in map(int, names) if number > size)
+    if later and later == [_pending_size(store, size, tuple(keys))]:
+        return []
+    return [archived_name(number) for number in later]
+
+
+def _pending_size(store: SealStore, size: int, keys: tuple[VerifierKey, ...]) -> int | None:
+    """How many records there are once what is pending is done, if its checkpoint is signed."""
+    raw = store.read(pending_name(size))
+    try:
+        found = Checkpoint.parse(packed_checkpoint(raw)) if raw is not None else None
+        is_signed = found is not None and (not keys or bool(found.signed_by(keys)))
+    except SealDamagedError:
+        return None
+    return found.size if found is not None and is_signed else None
+
+
+def pending_name(size: int) -> str:
+    """Where stands what is to be added to so many records."""
+    return f"pending/{size}"
+
+
+def packed_checkpoint(pending: bytes) -> bytes:
+    """The checkpoint in what is pending, which stands there behind its length."""
+    return pending[LENGTH_BYTES : LENGTH_BYTES + int.from_bytes(pending[:LENGTH_BYTES], "big")]
 
 
 class SealedLog:
@@ -79,7 +115,7 @@ class SealedLog:
         if self._tiles.root() != self.checkpoint.root:
             raise SealDamagedError(CHECKPOINT, "the tree of the records that are there has another root")
         self.mark = self.mark_at(self.checkpoint.size)
-        self._newest: dict[str, int] | None = None
+        self._newest: dict[bytes, int] | None = None
         self._standing: dict[str, int] | None = None
 
     def __len__(self) -> int:
@@ -117,10 +153,6 @@ class SealedLog:
             yield size
             size = self.mark_at(size).after
 
-    def later(self) -> list[str]:
-        """Checkpoints with more records than the newest has: there are none, unless that was set back."""
-        return later_than(self.store, len(self))
-
     def bundles(self, first: int = 0) -> Iterator[tuple[int, list[bytes]]]:
         """Its records as they stand there, a bundle at a time with the number of its first one; each was sealed.
 
@@ -154,11 +186,15 @@ class SealedLog:
                     found.append(SealedRecord(place, leaf))
         return found
 
-    def newest(self) -> dict[str, int]:
-        """The number of the newest record of each session; found once, and kept."""
+    def _index_of(self, session_id: str) -> int | None:
+        """The number of the newest record of a session; all are looked for once, and kept."""
         if self._newest is None:
-            self._newest = {placed.record.session_id: placed.index for placed in self.records()}
-        return self._newest
+            places = (
+                (session_of(raw), start + at) for start, leaves in self.bundles() for at, raw in enumerate(leaves)
+            )
+            self._newest = dict(places)
+        found = (self._newest.get(beginning(name)) for name in (session_id, hashed(session_id)))
+        return max((index for index in found if index is not None), default=None)
 
     def leaf(self, index: int) -> bytes:
         """A record as it stands there."""
@@ -174,8 +210,7 @@ class SealedLog:
         Raises:
             SealNotFoundError: When it has none.
         """
-        known = self.newest() if index is None else {}
-        number = index if index is not None else known.get(session_id, known.get(hashed(session_id)))
+        number = self._index_of(session_id) if index is None else index
         if number is None:
             raise SealNotFoundError(self.store.place, f"record of session {session_id!r}")
         if not 0 <= number < self.checkpoint.size:

@@ -17,11 +17,19 @@ from .checkpoint import Checkpoint
 from .comparing import HasEvents
 from .note import SigningKey, VerifierKey
 from .record import SealMark
-from .sealed_log import CHECKPOINT, Place, SealedLog, archived_name, later_than, store_at
+from .sealed_log import (
+    CHECKPOINT,
+    LENGTH_BYTES,
+    Place,
+    SealedLog,
+    archived_name,
+    packed_checkpoint,
+    pending_name,
+    set_back,
+    store_at,
+)
 from .store import create_once
 from .tiles import Tiles, grown, outgrown, overlaid, packed, unpacked
-
-_LENGTH_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +103,12 @@ class SealWriter:
 
     def _refuse_set_back(self, known: SealedLog | None) -> None:
         """To go on from an older checkpoint would be to sign another tree of a size that was signed already."""
+        if self._last is None and (later := set_back(self._store, self._trusted)):
+            raise SealDamagedError(CHECKPOINT, f"it was set back: {later[0]} tells of more records")
+        if self._last is not None and known is None:
+            raise SealDamagedError(CHECKPOINT, f"it is gone, and with it {self._last.size} records that were sealed")
         if self._last is not None and known is not None:
             known.check(self._last, "the checkpoint that was signed last")
-        elif later := later_than(self._store, len(known) if known else 0):
-            raise SealDamagedError(CHECKPOINT, f"it was set back: {later[0]} tells of more records")
 
     def _add(self, known: SealedLog | None, found: Changes) -> SealedLog:
         """Write what changed: first what is to be done, then do it."""
@@ -107,8 +117,8 @@ class SealWriter:
         leaves.append(SealMark(namespace, found.time, size, found.clocks).to_bytes())
         checkpoint = self._grown(size, leaves)[0].signed(self._key)
         note = checkpoint.note.encode()
-        content = len(note).to_bytes(_LENGTH_BYTES, "big") + note + packed(leaves)
-        if not self._store.create(_pending(size), content):
+        content = len(note).to_bytes(LENGTH_BYTES, "big") + note + packed(leaves)
+        if not self._store.create(pending_name(size), content):
             # Where nobody can be kept from sealing at the same time.
             raise SealBusyError(self._store.place)
         return self._put_in_place(size, checkpoint, leaves)
@@ -116,19 +126,18 @@ class SealWriter:
     def _finished(self, known: SealedLog | None) -> tuple[SealedLog | None, int]:
         """Finish what was begun and not finished: more than once where nothing that is pending can be removed."""
         finished = 0
-        while (raw := self._store.read(_pending(size := len(known) if known else 0))) is not None:
+        while (raw := self._store.read(pending_name(size := len(known) if known else 0))) is not None:
             checkpoint, leaves = self._begun(size, raw)
             known = self._put_in_place(size, checkpoint, leaves)
             finished += len(leaves) - 1
         if known:
             # Of one that was interrupted when all was done but this.
-            self._store.discard(_pending(known.mark.after))
+            self._store.discard(pending_name(known.mark.after))
         return known, finished
 
     def _begun(self, size: int, raw: bytes) -> tuple[Checkpoint, list[bytes]]:
-        name, length = _pending(size), int.from_bytes(raw[:_LENGTH_BYTES], "big")
-        checkpoint = Checkpoint.parse(raw[_LENGTH_BYTES : _LENGTH_BYTES + length], name)
-        leaves = unpacked(raw[_LENGTH_BYTES + length :], name)
+        name, note = pending_name(size), packed_checkpoint(raw)
+        checkpoint, leaves = Checkpoint.parse(note, name), unpacked(raw[LENGTH_BYTES + len(note) :], name)
         if not checkpoint.signed_by(self._trusted, name):
             raise SealKeyError(name, "it is signed by another key; give that one as trusted, too")
         expected = self._grown(size, leaves)[0]
@@ -148,10 +157,6 @@ class SealWriter:
         note = checkpoint.note.encode()
         create_once(self._store, archived_name(checkpoint.size), note)
         self._store.replace(CHECKPOINT, note)
-        for name in (_pending(size), *outgrown(size, checkpoint.size)):
+        for name in (pending_name(size), *outgrown(size, checkpoint.size)):
             self._store.discard(name)
         return SealedLog(self._store, self._trusted)
-
-
-def _pending(size: int) -> str:
-    return f"pending/{size}"

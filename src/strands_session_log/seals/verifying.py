@@ -11,7 +11,7 @@ from ..errors import SealDamagedError, SealNotFoundError, SessionNotFoundError
 from ..event_log import EventLog, Progress
 from ..snapshot import Authenticator
 from .comparing import Deletions, SealComparison, compare, compare_session
-from .sealed_log import SealedLog, Seals
+from .sealed_log import SealedLog, Seals, set_back
 
 
 def verify(
@@ -107,7 +107,7 @@ def checkpoint_problems(sealed: SealedLog) -> Iterator[str]:
             sealed.checkpoint_at(size)
         except (SealDamagedError, SealNotFoundError) as error:
             yield str(error)
-    for name in sealed.later():
+    for name in set_back(sealed.store, sealed.keys):
         yield f"{name} tells of more records than {sealed.store.place}/checkpoint: that was set back"
 
 

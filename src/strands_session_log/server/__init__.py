@@ -18,7 +18,7 @@ from .replies import number, pairs, record, text
 from .routing import Client, source_of
 from .script import Argument, LuaScript
 from .store import Command, ScriptCall, Store
-from .urls import SCHEMES, key_file_of, key_store_of, masked
+from .urls import SCHEMES, key_file_of, key_store_of, masked, subject_key_file_of
 from .urls import parse as parse_url
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "record",
     "release",
     "source_of",
+    "subject_key_file_of",
     "take",
     "text",
 ]

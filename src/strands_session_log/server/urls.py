@@ -26,7 +26,8 @@ _PLACE = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[\w.%-]+)(?::(?P<port>[0-9]{1
 _SERVICE_PATH = re.compile(r"/(?P<service>[^/&;=]+)(?:/(?P<db>[0-9]*))?")
 _STRAY_OPTION = re.compile(r"[&;][\w.%-]+=")
 _KEY_FILE_NAME, _KEY_STORE_NAME = "snapshot_key_file", "encryption_keys"
-_NOT_THE_DRIVERS = tuple(f"{name}=" for name in (_KEY_FILE_NAME, _KEY_STORE_NAME))
+_SUBJECT_KEY_FILE_NAME = "subject_key_file"
+_NOT_THE_DRIVERS = tuple(f"{name}=" for name in (_KEY_FILE_NAME, _KEY_STORE_NAME, _SUBJECT_KEY_FILE_NAME))
 _SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z+.-]*://|(?i:embedded|unix):)?")
 # A password may have any character that should have been percent-encoded, `@`, `/` and `?` among them: where a text can
 # be read in two ways it does not match.
@@ -43,6 +44,7 @@ _HARMLESS = {
     *("db", "protocol", "client_name", "lib_name", "lib_version", "encoding", "encoding_errors", "decode_responses"),
     *("socket_timeout", "socket_connect_timeout", "socket_keepalive", "socket_read_size", "socket_type"),
     *("retry_on_timeout", "max_connections", "health_check_interval", "timeout", "username", _KEY_FILE_NAME),
+    _SUBJECT_KEY_FILE_NAME,
     *("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"),
     *("ssl_min_version", "ssl_ciphers", "partitions", "namespace"),
 }
@@ -123,6 +125,11 @@ def _path_of_file(url: str, path: str) -> str:
 def key_file_of(url: str) -> str:
     """The file with snapshot keys that a URL names; empty if it names none."""
     return _option(url, _KEY_FILE_NAME)
+
+
+def subject_key_file_of(url: str) -> str:
+    """The file with keys for subjects that a URL names; empty if it names none."""
+    return _option(url, _SUBJECT_KEY_FILE_NAME)
 
 
 def key_store_of(url: str) -> str:

@@ -7,7 +7,11 @@ from .erasing import ErasurePlan
 from .inspection import ServerInspection, inspect_server
 from .log import SessionLog
 from .policies import RetentionPolicies, RetentionPolicy
+from .providing import providing
 from .retention import LegalHold, Retention, RetentionReport, RetentionStep
+from .subject_export import SubjectExport
+from .subject_places import SubjectPlace, SubjectReport, SubjectStep
+from .subjects import Subjects
 
 __all__ = [
     "Archive",
@@ -20,11 +24,17 @@ __all__ = [
     "RetentionStep",
     "ServerInspection",
     "SessionLog",
+    "SubjectExport",
+    "SubjectPlace",
+    "SubjectReport",
+    "SubjectStep",
+    "Subjects",
     "check_forks",
     "check_is_of",
     "drop_archived",
     "forget_archived",
     "inspect_server",
     "parse_duration",
+    "providing",
     "restore_archived",
 ]

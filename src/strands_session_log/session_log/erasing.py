@@ -45,15 +45,17 @@ def erase(
     progress: Progress,
     by: str,
     leave_held: bool = False,
+    with_successors: bool = True,
 ) -> EventId | None:
-    """See `SessionLog.erase`."""
+    """See `SessionLog.erase`; without successors, what agents resume with is not written anew."""
     if not (ids := _ids(log, session_id, event)):
         return None
     sought, together = named_in(log, session_id, ids)
     find = partial(sought.find, log)
     # Before what agents resume with is written anew.
     log.check_erasable(session_id, ids | together, find, leave_held)
-    write_successors(log, replay, session_id, sought)
+    if with_successors:
+        write_successors(log, replay, session_id, sought)
     return log.erase(session_id, ids | together, reason, progress, by, find, leave_held)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Literal, overload
 
 from .. import audit, evidence, seals, subscription
@@ -27,19 +27,21 @@ from ..feed import FeedRetention
 from ..ids import START, EventId, Point, check_id
 from ..keys import DEFAULT_NAMESPACE, check_namespace
 from ..replay import Replay, rewind, then_and_now, unanswered
-from ..server import Client, Durability, ServerReport, connect, key_store_of, release
+from ..server import Client, Durability, ServerReport, connect, release
 from ..snapshot import SnapshotKey, SnapshotSettings
-from ..snapshot.keys import authenticator, keys_for
+from ..snapshot.keys import authenticator
 from ..state import SessionDiff, SessionState, diff
 from . import erasing
 from .erasing import ErasurePlan
 from .points import event_at, sketch_at, state_at, states_at
 from .retention import Retention
-from .settings import Archive, LogSettings, check_archive, check_settings
+from .settings import Archive, LogSettings, check_archive, check_settings, with_keys_of
+from .subject_keys import SubjectKeys
+from .subjects import Subjects
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import BinaryIO
+    from typing import IO
 
     from typing_extensions import Unpack
 
@@ -73,6 +75,7 @@ class SessionLog(NotCopied):
         snapshot_key: A secret of at least 32 bytes, or several (the first signs, all verify), with which snapshots are
             authenticated: one that was written without it is dropped, and the log read instead. If left out,
             those in the file that `SESSION_LOG_SNAPSHOT_KEY_FILE` names, if it is set; `()` for none.
+        subject_key: Likewise for `subjects`, which hashes persons with the first; `SESSION_LOG_SUBJECT_KEY_FILE`.
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
         verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written.
         compress: `zstd` compresses the bodies written from now on, which are no text then. Readers need no setting.
@@ -83,6 +86,8 @@ class SessionLog(NotCopied):
         client: The client.
         namespace: The namespace.
         verify_on_resume: As given.
+        retention: How long sessions stay: times to live, policies by label, and holds, under which nothing goes.
+        subjects: Whom sessions are about: finds, exports and erases what is about a person.
 
     Raises:
         UnusableClientError: When no log can be kept on the client.
@@ -108,6 +113,7 @@ class SessionLog(NotCopied):
         allow_eviction: bool = False,
         snapshots: SnapshotSettings | None = DEFAULT_SNAPSHOTS,
         snapshot_key: SnapshotKey | None = None,
+        subject_key: SnapshotKey | None = None,
         feed: FeedRetention = DEFAULT_FEED,
         verify_on_resume: bool = False,
         compress: Literal["zstd"] | None = None,
@@ -131,6 +137,8 @@ class SessionLog(NotCopied):
         self.namespace = namespace
         self._events = EventLog(store, feed, compresses=compress is not None, keys=keys)
         self._replay = Replay(self._events, snapshots, sealing)
+        self.retention = Retention(self._events)
+        self.subjects = Subjects(self._events, self._replay, SubjectKeys(subject_key))
         self._multiplexer = tails.Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
         self._impatient = cache(lambda: EventLog(store.with_retry_for(0), keys=keys))
@@ -144,7 +152,7 @@ class SessionLog(NotCopied):
         Args:
             url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix://path`, `valkey+cluster://h:p`,
                 `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` or `embedded:///./dir` (a server of your own,
-                kept) or `embedded:` (a temporary one). `?snapshot_key_file=/path` has `snapshot_key`s, one a line.
+                kept) or `embedded:` (a temporary one). `?snapshot_key_file=`, `?subject_key_file=` name key files.
             namespace: As for `SessionLog`.
             settings: As for `SessionLog`; a `snapshot_key` counts before that which the URL names.
 
@@ -152,10 +160,7 @@ class SessionLog(NotCopied):
             InvalidUrlError: When the URL is none of these.
             UnknownArgumentError: When there is no argument of this name.
         """
-        if settings.get("snapshot_key") is None:
-            settings["snapshot_key"] = keys_for(url)
-        if settings.get("encryption") is None:
-            settings["encryption"] = key_store_of(url) or None
+        settings = with_keys_of(url, settings)
         client = connect(url)
         try:
             log = cls(client, namespace, **settings)
@@ -611,11 +616,6 @@ class SessionLog(NotCopied):
         """What `erase` of the same would erase here and in forks, and what would stay; nothing is written."""
         return erasing.plan_erasure(self._events, self._replay, session_id, event)
 
-    @cached_property
-    def retention(self) -> Retention:
-        """How long sessions stay: times to live, policies by label, and holds, under which nothing of them goes."""
-        return Retention(self._events)
-
     def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
         """Remove every key of a session; nothing of any other.
 
@@ -720,7 +720,7 @@ class SessionLog(NotCopied):
         """Write sessions, or with None all there are, to an evidence bundle; options as for `evidence.export`."""
         return evidence.export(self._events, session_ids, file, **options)
 
-    def import_(self, file: str | Path | BinaryIO, **options: Unpack[ImportOptions]) -> list[ImportedSession]:
+    def import_(self, file: str | Path | IO[bytes], **options: Unpack[ImportOptions]) -> list[ImportedSession]:
         """Bring sessions back from an evidence bundle, byte for byte; options as for `evidence.import_bundle`."""
         return evidence.import_bundle(self._events, file, **options)
 

@@ -212,6 +212,20 @@ class Retention:
         due = self._retainer.set_ttl(session_id, None if ttl is None else duration_of("ttl", ttl))
         return due.time if due else None
 
+    def want_ttl(self, session_id: str, ttl: timedelta | str) -> None:
+        """Give a session a time to live after the next append to it by this log, and whenever it begins anew.
+
+        Args:
+            session_id: The session; it need not be there yet.
+            ttl: As for `set_ttl`.
+
+        Raises:
+            InvalidSettingError: When it cannot be so long.
+        """
+        wanted = duration_of("ttl", ttl)
+        ttl_in_ms(wanted)
+        self._log.provisions.want(session_id, "ttl", partial(self._retainer.set_ttl, session_id, wanted))
+
     def ttl(self, session_id: str) -> timedelta | None:
         """The time to live of a session; None where it has none of its own.
 

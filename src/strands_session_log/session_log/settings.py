@@ -7,11 +7,13 @@ from typing import Literal, TypedDict
 from ..encryption import KeyProvider
 from ..errors import InvalidSettingError, check_flag, check_kind, check_seconds
 from ..feed import FeedRetention
-from ..server import Durability
+from ..server import Durability, key_store_of
 from ..snapshot import SnapshotKey, SnapshotSettings
+from ..snapshot.keys import keys_for
 from .archiving import Archive, check_archive
+from .subject_keys import subject_keys_for
 
-__all__ = ["Archive", "LogSettings", "check_archive", "check_settings"]
+__all__ = ["Archive", "LogSettings", "check_archive", "check_settings", "with_keys_of"]
 
 
 class LogSettings(TypedDict, total=False):
@@ -23,6 +25,7 @@ class LogSettings(TypedDict, total=False):
     allow_eviction: bool
     snapshots: SnapshotSettings | None
     snapshot_key: SnapshotKey | None
+    subject_key: SnapshotKey | None
     feed: FeedRetention
     verify_on_resume: bool
     compress: Literal["zstd"] | None
@@ -53,3 +56,15 @@ def check_settings(
     if compress not in (None, "zstd"):
         raise InvalidSettingError("compress", compress, 'give "zstd", or None to keep bodies as text')
     return durability
+
+
+def with_keys_of(url: str, settings: LogSettings) -> LogSettings:
+    """Settings with the keys that a URL names, where none were given."""
+    found = settings.copy()
+    if found.get("snapshot_key") is None:
+        found["snapshot_key"] = keys_for(url)
+    if found.get("subject_key") is None:
+        found["subject_key"] = subject_keys_for(url)
+    if found.get("encryption") is None:
+        found["encryption"] = key_store_of(url) or None
+    return found

@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,7 +29,7 @@ from ..lifecycle.compat import Handler, Writer
 from ..lifecycle.in_force import InForce, with_in_force
 from ..lifecycle.records import check_ids, data_of, missing
 from ..server import Client
-from ..session_log import SessionLog
+from ..session_log import SessionLog, providing
 from ..state import AgentState, SessionState, have_tools
 from .errors import RestoreError, raise_for_callers, restored, session_exceptions
 from .live_agent import FLUSHES, Flush, LiveAgent
@@ -72,11 +73,13 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         flush: When a prompt is written: `before_model`, before its model is asked; or `overlap`, while it is, which
             saves a turn that time. Then a process that dies as its model call begins may lose the prompt, and an agent
             that another process has moved, or whose server is away, asks its model in vain: what fails is raised with
-            the answer, before any tool runs. All else is written as ever, and after the prompt.
+            the answer, before any tool runs.
         record_prompts: Keep what the system prompt says in the agent's record, and not its digest alone.
         verify_on_resume: Resume from the events alone, not from a snapshot, and refuse with `SessionBrokenError` when
             one is not what was written; as the log says if left out. It takes the longer the more events there are.
-        session_repository: Known because the base class has it, and warned of: this manager is a repository itself.
+        ttl: After how long without an event the next sweep may delete the session, also as text: `30d`.
+        subject: Whom the session is about: see `SessionLog.subjects`.
+        session_repository: Known because the base class has it, and warned of.
 
     Raises:
         SessionException: When the server cannot be used.
@@ -101,6 +104,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         flush: Flush = "before_model",
         record_prompts: bool = False,
         verify_on_resume: bool | None = None,
+        ttl: timedelta | str | None = None,
+        subject: str | None = None,
         session_repository: SessionRepository | None = None,
     ) -> None:
         check_ids(session_id)
@@ -108,25 +113,24 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             warnings.warn(_HAS_NO_OTHER, stacklevel=3)
         tells_facts = records_facts(record)
         check_flag("hold_user_messages", hold_user_messages)
-        check_choice("flush", flush, FLUSHES)
         check_flag("record_prompts", record_prompts)
-        if verify_on_resume is not None:
-            check_flag("verify_on_resume", verify_on_resume)
+        check_flag("verify_on_resume", True if verify_on_resume is None else verify_on_resume)
+        check_choice("flush", flush, FLUSHES)
+        provide = providing(session_id, ttl, subject)
         try:
             LogRepository.__init__(self, log_of(client, log, url, namespace))
         except SessionLogError as error:
             raise_for_callers(error)
         self.client = self.log.client
+        provide(self.log)
         self._verifies = self.log.verify_on_resume if verify_on_resume is None else verify_on_resume
         self._held_records: dict[str, list[SessionMessage]] = {}
-        self._owns_log = url is not None
-        self._lock = threading.RLock()
+        self._owns_log, self._lock = url is not None, threading.RLock()
         self._pinned: SessionState | None = None
         self._collected: list[events.Event] | None = None
         self._offset: int | None = None
         self._restored_messages: RestoredMessages | None = None
-        self._first_index = 0
-        self._agents: dict[str, LiveAgent] = {}
+        self._first_index, self._agents = 0, dict[str, LiveAgent]()
         self._records_facts, self._holds = tells_facts, hold_user_messages
         self._records_prompts, self._flush = record_prompts, flush
         self._open(session_id)

@@ -58,7 +58,7 @@ class Authenticator:
 
     def __init__(self, keys: SnapshotKey = ()) -> None:
         several = isinstance(keys, (list, tuple))
-        self._keys = tuple(map(_checked, keys if several else [keys]))
+        self._keys = tuple(map(check_key, keys if several else [keys]))
 
     @property
     def has_key(self) -> bool:
@@ -97,10 +97,15 @@ def _mac(key: bytes, place: SnapshotPlace, found: bytes) -> bytes:
     return hmac.digest(key, b"".join(b"%d:%b" % (len(part), part) for part in parts), "sha256")
 
 
-def _checked(key: object) -> bytes:
+def check_key(key: object, name: str = "snapshot_key") -> bytes:
+    """Accept a secret that cannot be found by trying.
+
+    Raises:
+        SessionLogError: When it is none; names what it was given as, and never shows it.
+    """
     if not isinstance(key, (bytes, bytearray)):
-        raise SessionLogError(f"snapshot_key: a key is bytes, not {type(key).__name__}: give os.urandom({KEY_BYTES})")
+        raise SessionLogError(f"{name}: a key is bytes, not {type(key).__name__}: give os.urandom({KEY_BYTES})")
     if len(key) < KEY_BYTES:
         cure = f"take at least {KEY_BYTES} random ones: openssl rand -base64 {KEY_BYTES}"
-        raise SessionLogError(f"snapshot_key: a key of {len(key)} bytes can be found by trying; {cure}")
+        raise SessionLogError(f"{name}: a key of {len(key)} bytes can be found by trying; {cure}")
     return bytes(key)

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import SessionLogError
 from ..files import open_named
 from ..server import key_file_of
-from .authentication import Authenticator, SnapshotKey
+from .authentication import Authenticator, SnapshotKey, check_key
 
 KEY_FILE_VARIABLE = "SESSION_LOG_SNAPSHOT_KEY_FILE"
 
@@ -41,12 +41,13 @@ def keys_for(url: str) -> SnapshotKey | None:
     return keys_in(file, "snapshot_key_file") if file else None
 
 
-def keys_in(file: str, named_by: str) -> SnapshotKey:
+def keys_in(file: str, named_by: str, name: str = "snapshot_key") -> list[bytes]:
     """The keys in a file, one a line; the first signs. Empty lines, and those that begin with `#`, do not count.
 
     Args:
         file: Its path.
         named_by: What names it, for the error.
+        name: What the keys are, likewise.
 
     Raises:
         SessionLogError: When it cannot be read, has no key, or one that can be none.
@@ -60,7 +61,8 @@ def keys_in(file: str, named_by: str) -> SnapshotKey:
     if not keys:
         raise SessionLogError(f"{named_by}={file!r} has no key: write one a line (openssl rand -base64 32 > {file})")
     try:
-        Authenticator(keys)
+        for key in keys:
+            check_key(key, name)
     except SessionLogError as error:
         raise SessionLogError(f"{named_by}={file!r}: {error}") from error
     return keys

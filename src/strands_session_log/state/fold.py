@@ -110,7 +110,7 @@ class Fold:
 
     def _session_annotated(self, id_: EventId, agent: str, data: Data) -> None:
         if is_shallow(data):
-            labels = {**self._labels, **data}
+            labels = {**self._labels, **SessionAnnotated(data).labels}
             self._labels = {name: value for name, value in labels.items() if value is not None}
 
     def _session_forked(self, id_: EventId, agent: str, data: Data) -> None:

@@ -20,6 +20,7 @@ GROUPS = {
     "long": "a session of 100,000 events: resumed, replayed, looked back in, forked, rewound",
     "find": "finding what failed among 20,000 sessions",
     "seal": "sealing 10,000 changed sessions, and checking what was sealed",
+    "bundle": "exporting 100,000 events to a bundle and bringing them back, and what memory that takes",
     "size": "bytes on the server, and bytes written for snapshots",
     "subscribe": "consumer groups: latency, throughput, and what they cost writers",
     "tail": "following: one tail and two hundred of one process",

@@ -37,6 +37,7 @@ _LONG = 1_000
 _TO = f"As what, and where: {_KIND} DIR; {EVIDENCE}, html, markdown, jsonl, parquet or cloudevents FILE."
 _SEALS = "Into evidence: with what proves that the sessions were sealed, from where `session-log seal` keeps it."
 _SINCE = "Into evidence, with --all: only what has changed since the seal there, or since it had so many records."
+_DECRYPT = "Into evidence: show encrypted content in the transcripts, readable for ever, also once the key is shredded."
 _REDACT = "Into evidence: no content at all, only structure and proof."
 
 SessionsArgument = Annotated[list[str] | None, argument("SESSION...", "The sessions' ids.", session_ids)]
@@ -47,6 +48,7 @@ ForceOption = Annotated[
 ]
 SealsOption = Annotated[Path | None, option("--seals", "DIR", _SEALS)]
 SinceOption = Annotated[str | None, option("--since-seal", "DIR[@SIZE]", _SINCE)]
+DecryptOption = Annotated[bool, typer.Option("--decrypt", help=_DECRYPT)]
 RedactOption = Annotated[bool, typer.Option("--redact-bodies", help=_REDACT)]
 
 
@@ -62,6 +64,7 @@ def export(
     types: TypesOption = None,
     agent: AgentOption = None,
     redact_bodies: RedactOption = False,
+    decrypt: DecryptOption = False,
     seals: SealsOption = None,
     since_seal: SinceOption = None,
 ) -> None:
@@ -75,14 +78,21 @@ def export(
     row for each message, and cloudevents each event. A FILE may be - for standard output.
     """
     kind, directory = to
-    filters = {"after": after, "until": until, "types": types, "agent": agent, "redact_bodies": redact_bodies}
+    filters = {
+        "after": after,
+        "until": until,
+        "types": types,
+        "agent": agent,
+        "redact_bodies": redact_bodies,
+        "decrypt": decrypt,
+    }
     if kind == EVIDENCE:
         if since_seal and not every:
             fail(Code.USAGE, "--since-seal is about a backup, and needs --all")
         _export_evidence(call, directory, session or [], every, force, {**filters, **sealed(seals, since_seal)})
         return
     if any(filters.values()) or seals or since_seal:
-        fail(Code.USAGE, f"filters, --redact-bodies, --seals and --since-seal are for --to {EVIDENCE}")
+        fail(Code.USAGE, f"filters, --redact-bodies, --decrypt, --seals and --since-seal are for --to {EVIDENCE}")
     if kind != _KIND:
         _export_file(call, kind, directory, session or [], every, force)
         return

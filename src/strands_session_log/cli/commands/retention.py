@@ -127,5 +127,9 @@ def ttl(call: CommandCall, session: SessionArgument, duration: TtlArgument = Non
         seconds = found.total_seconds() if found else None
         write_json({"session_id": session, "ttl_seconds": seconds, "due_at": due.isoformat() if due else None})
     else:
-        told = f"is deleted after {found} without an event" if found else "has no time to live of its own"
+        told = f"is deleted after {_shown(found)} without an event" if found else "has no time to live of its own"
         typer.echo(one_line(f"{session} {told}{f', as things stand at {local(due)}' if due else ''}."))
+
+
+def _shown(duration: timedelta) -> str:
+    return str(duration).removesuffix(", 0:00:00")

@@ -68,7 +68,8 @@ def _sealing(sealed: dict[str, Any] | None) -> str:
         return "not sealed"
     by = sealed["signed_by"]
     signed = f"signed by {_visible(by)}" if by else "whose signature was not checked: give --key"
-    return f"sealed up to event {sealed['revision']} in a log of {sealed['size']:,}, {signed}"
+    where = f"sealed up to event {sealed['revision']} at {_visible(sealed['time'])}"
+    return f"{where} in a log of {sealed['size']:,}, {signed}"
 
 
 def _visible(text: str) -> str:

@@ -22,7 +22,8 @@ from .texts import (
 )
 
 MOST_PROBLEMS = 100
-_COVERED = FIELDS[1:7]
+_COVERED = (*FIELDS[1:7], "retained")
+_LENGTHS = [length.to_bytes(8, "big") for length in range(256)]
 _FARTHEST = 4096
 """So far from the one before an event may claim to stand and be kept in mind; it is a problem anyway."""
 _OF_SESSION = {"session_id", "root", "revision", "link", "created_at", "last_event_at"}
@@ -72,18 +73,18 @@ class SessionCheck:
             self.add("line", f"line {self._events} of its events is none", due)
             self._revision, self._link, self._text, self._id = due, b"", "", ""
             return
-        ms, revision, name = int(id_[1]), int(id_[2]), f"event {id_[0]} ({quoted(fields['type'])})"
-        self._check_place(name, revision, due)
-        if revision == due and self._link:
-            self._check_link(name, fields, body, ms)
+        ms, revision = int(id_[1]), int(id_[2])
+        self._check_place(fields, revision, due)
+        link = self._check_link(fields, body, ms) if revision == due and self._link else b""
         if ms < self._ms:
-            self.add("time", f"{name} has an earlier time than the one before it", revision)
+            self.add("time", f"{_named(fields)} has an earlier time than the one before it", revision)
         before = self._id, self._text
         self._id, self._base, self._ms, self._revision = id_[0], fields["base"], max(ms, self._ms), revision
-        self._link, self._text, self._began = bytes_of(fields["link"], 32), fields["link"], self._began or ms
-        self._compare(name, fields)
+        self._link, self._text = link or bytes_of(fields["link"], 32), fields["link"]
+        self._began = self._began or ms
+        self._compare(fields)
         self._note(revision, state)
-        self._tell(name, fields, *before)
+        self._tell(fields, *before)
 
     def finish(self, about: bytes) -> None:
         """There are no more events: look at them as a whole, and at session.json."""
@@ -100,7 +101,7 @@ class SessionCheck:
         for name, ms in (("created_at", self._began), ("last_event_at", self._ms)):
             if said and not is_instant(said[name], ms):
                 self.add("summary", f"session.json says {name} {quoted(said[name])}, its events have another time")
-        self._check_left(said.get("tombstones"))
+        self._check_left()
 
     def report(self) -> dict[str, Any]:
         """What was found."""
@@ -121,38 +122,44 @@ class SessionCheck:
             if name in told and not is_same:
                 self.add("summary", f"{where} says {name} {quoted(told[name])}, but it is {quoted(found)}")
 
-    def _check_place(self, name: str, revision: int, due: int) -> None:
+    def _check_place(self, fields: Mapping[str, str], revision: int, due: int) -> None:
         if revision > due:
-            self.add("missing", f"event {due} is missing before {name}", due)
+            self.add("missing", f"event {due} is missing before {_named(fields)}", due)
         elif revision < due:
-            self.add("order", f"{name} stands where event {due} must stand", due)
+            self.add("order", f"{_named(fields)} stands where event {due} must stand", due)
 
-    def _check_link(self, name: str, fields: Mapping[str, str], body: bytes, ms: int) -> None:
+    def _check_link(self, fields: Mapping[str, str], body: bytes, ms: int) -> bytes:
+        """Whether an event has the link that follows from it, and the base; that link, if it has."""
         salt, revision = fields["salt"], self._revision + 1
         if salt:
             raw = bytes_of(salt, 16)
             commitment = sha256(raw + body).digest() if raw else b""
         else:
             commitment = bytes_of(body.decode(), 32)
-        clear = [fields[one].encode() for one in (*_COVERED, "retained")]
+        clear = [fields[one].encode() for one in _COVERED]
         parts = (self._link, fields["base"].encode(), b"%d" % revision, *clear, commitment)
-        link = sha256(b"".join([len(part).to_bytes(8, "big") + part for part in parts])).digest()
+        lengths = [_LENGTHS[len(part)] if len(part) < 256 else len(part).to_bytes(8, "big") for part in parts]
+        link = sha256(b"".join([one for pair in zip(lengths, parts) for one in pair])).digest()  # noqa: B905
         if not commitment:
-            self.add("salt", f"{name} has no salt or commitment that is one", revision)
-        elif text_of(link) != fields["link"]:
-            self.add("link", f"{name} is not what was written: its link does not follow from it", revision)
-        elif fields["base"] != self._id and (fields["base"] != self._base or ms != self._ms):
-            self.add("base", f"{name} does not follow what it was written after: a time was changed", revision)
+            self.add("salt", f"{_named(fields)} has no salt or commitment that is one", revision)
+            return b""
+        if text_of(link) != fields["link"]:
+            self.add("link", f"{_named(fields)} is not what was written: its link does not follow from it", revision)
+            return b""
+        if fields["base"] != self._id and (fields["base"] != self._base or ms != self._ms):
+            problem = "does not follow what it was written after: a time was changed"
+            self.add("base", f"{_named(fields)} {problem}", revision)
+        return link
 
-    def _compare(self, name: str, fields: Mapping[str, str]) -> None:
+    def _compare(self, fields: Mapping[str, str]) -> None:
         """Hold an event against what was noted or sealed of it."""
         noted = self._noted.pop(self._revision, None)
         if noted is not None and noted != {fields["link"]}:
-            self.add("expected", f"{name} has another link than was noted", self._revision)
+            self.add("expected", f"{_named(fields)} has another link than was noted", self._revision)
         if self.seal and self.seal["revision"] == self._revision:
             is_same = (self.seal["id"], self.seal["link"]) == (fields["id"], fields["link"])
             if not is_same:
-                self.add("seal", f"{name} is another than was sealed", self._revision)
+                self.add("seal", f"{_named(fields)} is another than was sealed", self._revision)
 
     def _note(self, revision: int, state: int) -> None:
         room = revision + 1 - len(self._states)
@@ -160,7 +167,7 @@ class SessionCheck:
             self._states.extend(bytes(max(room, 0)))
             self._states[revision] = state
 
-    def _tell(self, name: str, fields: Mapping[str, str], id_before: str, link_before: str) -> None:
+    def _tell(self, fields: Mapping[str, str], id_before: str, link_before: str) -> None:
         """Look at an event that tells of others."""
         if fields["type"] not in ("payload.erased", "session.forked"):
             return
@@ -170,17 +177,17 @@ class SessionCheck:
             told = None
         told = told if isinstance(told, dict) else {}
         if fields["type"] == "payload.erased":
-            self._check_erased(name, told.get("erased"))
+            self._check_erased(fields, told.get("erased"))
         else:
-            if (told.get("at"), told.get("link")) != (id_before, link_before) or told.get("root") != self._listed[
-                "root"
-            ]:
-                self.add("lineage", f"{name} says that it follows another event, or another session", self._revision)
+            follows = told.get("root"), told.get("at"), told.get("link")
+            if follows != (self._listed["root"], id_before, link_before):
+                problem = "says that it follows another event, or another session"
+                self.add("lineage", f"{_named(fields)} {problem}", self._revision)
             names = {name: told.get(name) for name in ("parent", "session_id")}
             self._forks.append({name: one if isinstance(one, str) else None for name, one in names.items()})
             self._forks[-1].update(at=id_before, link=link_before)
 
-    def _check_erased(self, name: str, ids: Any) -> None:
+    def _check_erased(self, fields: Mapping[str, str], ids: Any) -> None:
         for one in ids if isinstance(ids, list) else ():
             id_ = EVENT_ID.fullmatch(one) if isinstance(one, str) else None
             revision = int(id_[2]) if id_ else self._revision
@@ -188,9 +195,15 @@ class SessionCheck:
             if state == ERASED:
                 self._states[revision] = EXPLAINED
             elif state == CONTENT:
-                self.add("content", f"event {revision} has content, of which {name} says that it was erased", revision)
+                self.add(
+                    "content",
+                    f"event {revision} has content, of which {_named(fields)} says that it was erased",
+                    revision,
+                )
             elif state == WITHHELD:
-                self.add("content", f"event {revision} is withheld, but {name} says that it was erased", revision)
+                self.add(
+                    "content", f"event {revision} is withheld, but {_named(fields)} says that it was erased", revision
+                )
 
     def _session_json(self, about: bytes) -> dict[str, Any]:
         try:
@@ -218,14 +231,15 @@ class SessionCheck:
         if not is_same:
             self.add("lineage", "session.json says that it comes from elsewhere than its events say")
 
-    def _check_left(self, tombstones: Any) -> None:
-        """What was noted or sealed of events there are not; an earlier life of the id accounts for it."""
-        lives = [life for life in tombstones or () if isinstance(life, dict)] if isinstance(tombstones, list) else []
-        ended = [(life["revision"], life.get("link")) for life in lives if type(life.get("revision")) is int]
+    def _check_left(self) -> None:
+        """What was noted or sealed of events there are not."""
         for revision in sorted(self._noted):
-            if any((revision, link) not in ended for link in self._noted[revision]):
-                problem = f"a link was noted of event {revision}, but the session ends with event {self._revision}"
-                self.add("expected", problem, revision)
+            problem = f"a link was noted of event {revision}, but the session ends with event {self._revision}"
+            self.add("expected", problem, revision)
         if self.seal and self.seal["revision"] > self._revision:
             problem = f"event {self.seal['revision']} was sealed, but the session ends with event {self._revision}"
             self.add("seal", problem, self.seal["revision"])
+
+
+def _named(fields: Mapping[str, str]) -> str:
+    return f"event {fields['id']} ({quoted(fields['type'])})"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from json.decoder import scanstring  # type: ignore[attr-defined]
@@ -16,7 +17,10 @@ MOST_LINE, MOST_VALUES, MOST_DEPTH, MOST_NUMBER = 128 * MIB, 2_000_000, 8, 2**53
 FIELDS = ("id", "type", "agent", "event", "time", "v", "trace", "base", "retained", "salt", "link")
 CONTENT, ERASED, WITHHELD, EXPLAINED = 1, 2, 3, 4
 """What is there of the content of an event; `EXPLAINED`: it was erased, and another event says so."""
+_TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 EVENT_ID = re.compile(r"(0|[1-9][0-9]{0,14})-([1-9][0-9]{0,14})")
+# Most lines begin so: without escapes, up to the field that is JSON itself.
+_PLAIN = re.compile(r"\{" + ",".join(rf'"{name}":"(?P<{name}>[^"\\\x00-\x1f]*)"' for name in FIELDS[:8]))
 _TIME = re.compile(r"([0-9T:-]{19})(?:\.([0-9]{1,6}))?(?:Z|\+00:00)")
 _LAST_MS = 253_402_300_799_999
 
@@ -67,7 +71,7 @@ def _check_depth(value: Any, depth: int) -> None:
 def bytes_of(text: str, size: int) -> bytes:
     """The bytes that base64url without padding spells as this very text, if they are so many; else none."""
     try:
-        found = urlsafe_b64decode(text.encode("ascii") + b"==")
+        found = a2b_base64(text.encode("ascii").translate(_FROM_URL) + b"==")
     except ValueError:
         return b""
     return found if len(found) == size and text_of(found) == text else b""
@@ -75,7 +79,7 @@ def bytes_of(text: str, size: int) -> bytes:
 
 def text_of(raw: bytes) -> str:
     """Base64url without padding."""
-    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return b2a_base64(raw, newline=False).translate(_TO_URL, b"=").decode()
 
 
 def padded_bytes_of(text: str) -> bytes:
@@ -139,8 +143,11 @@ def event_of(line: bytes) -> tuple[dict[str, str], bytes, int]:
     Raises:
         ValueError: When it is no such line: all members, in their order, and nothing between them.
     """
-    text, place, fields = line.decode(), 0, dict[str, str]()
-    for name in FIELDS:
+    text, place = line.decode(), 0
+    fields: dict[str, str] = {}
+    if plain := _PLAIN.match(text):
+        fields, place = plain.groupdict(), plain.end()
+    for name in FIELDS[len(fields) :]:
         fields[name], place = _member(text, place, name)
     is_encoded = text.startswith(',"body_base64":', place)
     value, place = _member(text, place, "body_base64" if is_encoded else "body")
@@ -157,5 +164,6 @@ def _member(text: str, place: int, name: str) -> tuple[str, int]:
     if not text.startswith(begin, place):
         raise ValueError
     value, place = scanstring(text, place + len(begin))
-    value.encode()  # It has no surrogates.
+    if not value.isascii():
+        value.encode()  # It has no surrogates.
     return value, place

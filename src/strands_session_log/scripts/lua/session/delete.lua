@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
 -- Removes every key of one session and its line in the directory, and leaves a tombstone: that it was there, never what
 -- was said. The feed tells of it, too.
--- uses: lib/batch, lib/error_texts, lib/time
+-- uses: lib/batch, lib/error_texts, lib/subjects, lib/time
 --
 -- KEYS: events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, tombstones by time,
---       texts, due, holds (one slot)
+--       texts, due, holds, subjects (one slot)
 -- ARGV: 1 session id; 2 a token of this very call; 3 by whom; 4 why; 5 how many tombstones stay, and 6 of which age in ms
 --       those may go that are more; 7 how many stay at most; 8 how many lives of an id one tells of; 9 '' in any case, or
 --       only if: 'at <id>', its last event is still that; 'as <id> <link> <forks>', that and its link, and its head names
@@ -15,14 +15,14 @@
 -- {'held', since which events}; {'kept'} where it is not as 9 has it. Deleting is the cure for a session of which nothing
 -- else can be read, so whatever stands there is no obstacle, but for a hold; nor is a feed that is none.
 local call = redis.call
-local events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, by_time, texts, due, holds = unpack(KEYS)
+local events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, by_time, texts, due, holds, subjects = unpack(KEYS)
 local session, token, by, reason, stay, stay_ms, most, most_lives, condition, archived = unpack(ARGV)
 local name = redis.sha1hex(session)
 
 local tombstone = call('HGET', tombstones, name)
 local is_json, lives = pcall(cjson.decode, tombstone or '[]')
 if not is_json or type(lives) ~= 'table' then lives = {} end
-local known = redis.pcall('HMGET', head, 'revision', 'link', 'ms', 'held', 'ttl', 'forks')
+local known = redis.pcall('HMGET', head, 'revision', 'link', 'ms', 'held', 'ttl', 'subjects', 'forks')
 local told = type(known[1]) == 'string' and #known[1] <= 14 and string.match(known[1], '^%d+$')
 local revision, link = tonumber(told or 0), type(known[2]) == 'string' and #known[2] == 43 and known[2] or ''
 local first = redis.pcall('XRANGE', events, '-', '+', 'COUNT', 1)[1]
@@ -43,7 +43,7 @@ if existed and (type(known[4]) == 'string' or type(redis.pcall('ZSCORE', holds, 
     return { 'held', type(known[4]) == 'string' and known[4] or '' }
 end
 local stands = tostring(known[3]) .. '-' .. tostring(known[1])
-local is_there = { ['at ' .. stands] = true, ['as ' .. stands .. ' ' .. link .. ' ' .. (known[6] or '')] = true }
+local is_there = { ['at ' .. stands] = true, ['as ' .. stands .. ' ' .. link .. ' ' .. (known[7] or '')] = true }
 local clock = string.match(condition, '^due (.*)$')
 if existed and condition ~= '' and not clock and not is_there[condition] then return { 'kept' } end
 if existed and clock then
@@ -66,11 +66,13 @@ call('ZCARD', by_time)
 call('UNLINK', events, head, snapshot, live, rewrite, ids)
 redis.pcall('ZREM', sessions, session)
 redis.pcall('ZREM', due, session)
+local about = type(known[6]) == 'string' and known[6] or nil
+for one in string.gmatch(about or '', '[%w_~-]+') do redis.pcall('ZREM', subjects, subject_line(one, session)) end
 forget_texts(texts, session)
 if not existed then return { 'gone' } end
 
 local life = { session = session, revision = revision, link = link, first = first_link, deleted = deleted, clock = now,
-    by = by, reason = reason, token = token, archived = archived ~= '' and archived or nil }
+    by = by, reason = reason, token = token, subjects = about, archived = archived ~= '' and archived or nil }
 lives[#lives + 1] = life
 while #lives > tonumber(most_lives) do table.remove(lives, 1) end
 call('HSET', tombstones, name, cjson.encode(lives))

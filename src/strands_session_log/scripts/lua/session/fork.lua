@@ -1,8 +1,8 @@
 -- Lets a session begin with a copy of another one's events: puts the copy into place and appends the `session.forked`
 -- event. Both happen, or neither.
--- uses: lib/append, lib/batch, lib/feed_end, lib/life
+-- uses: lib/append, lib/batch, lib/feed_end, lib/life, lib/subjects
 --
--- KEYS: events, head, feed, sessions, position, copy, snapshot, live, tombstones, due (one slot)
+-- KEYS: events, head, feed, sessions, position, copy, snapshot, live, tombstones, due, subjects (one slot)
 -- ARGV: what lib/append.lua takes, to follow the copy's last event; and last, as JSON:
 --       count    how many events the copy has
 --       head     the fields of the head, by name
@@ -10,7 +10,7 @@
 -- Returns 'landed <link> <first id>', or 'begun', as lib/append.lua; {'exists'} when there is such a session; {'lost'} when the copy is not whole: it has
 -- expired, or an erasure has taken it away.
 local fork = cjson.decode(table.remove(ARGV))
-local events, head, feed, sessions, position, copy, snapshot, live, tombstones, due = unpack(KEYS)
+local events, head, feed, sessions, position, copy, snapshot, live, tombstones, due, subjects = unpack(KEYS)
 local base_link, base, session = unpack(ARGV, 2, 4)
 
 local function is_whole()
@@ -24,6 +24,7 @@ if not landed(events) then
     if not is_whole() then return { 'lost' } end
     check_feed_is_usable(feed, sessions, session)
     redis.call('ZCARD', due)
+    redis.call('ZCARD', subjects)
     -- Whose id it had before, as an append notes it of a session that begins with an event of its own.
     fork.head.predecessor = predecessor
     -- First a write that the server may refuse for want of memory; once it is done, none is.
@@ -33,6 +34,9 @@ if not landed(events) then
     redis.call('RENAME', copy, events)
 end
 local answer = append(ended, fork.head.sealed)
-local ms, ttl = unpack(redis.call('HMGET', head, 'ms', 'ttl'))
+local ms, ttl, about = unpack(redis.call('HMGET', head, 'ms', 'ttl', 'subjects'))
 if type(answer) == 'string' and ttl then redis.call('ZADD', due, ms + ttl, session) end
+if type(answer) == 'string' then
+    for one in string.gmatch(about or '', '%S+') do redis.call('ZADD', subjects, 0, subject_line(one, session)) end
+end
 return answer
