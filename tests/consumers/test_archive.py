@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -15,7 +15,7 @@ from strands_session_log import Anchor, LocalKeys, SessionLog, drop_archived, er
 from strands_session_log_consumers.archive import SessionArchive
 from strands_session_log_consumers.archive.archiver import Archived, Archiver, Outcome
 from strands_session_log_consumers.archive.checking import problems_of_copy
-from strands_session_log_consumers.archive.records import ArchivedName, folder_of
+from strands_session_log_consumers.archive.records import ArchivedName, folder_of, hash_of
 from strands_session_log_consumers.archive.settings import ArchiveSettings
 from strands_session_log_consumers.archive.store import FileStore
 from strands_session_log_consumers.archive.sweep import Sweep
@@ -411,6 +411,32 @@ def test_an_archive_that_cannot_be_reached_drops_nothing_and_says_so(session_log
     with pytest.raises(errors.ArchiveUnavailableError, match="the archive cannot"):
         swept(session_log, SessionArchive(str(tmp_path / "file")), DROP)
     assert session_log.anchor("s") == anchor
+
+
+class Choosy(FileStore):
+    """A store that refuses some files."""
+
+    def __init__(self, url: str, refused: Sequence[str]) -> None:
+        super().__init__(url)
+        self._refused = [hash_of(name) for name in refused]
+
+    def write(self, name: str, content: IO[bytes]) -> None:
+        if any(one in name for one in self._refused):
+            raise errors.ArchiveUnavailableError(self.where(name), "write", "Access Denied")
+        super().write(name, content)
+
+
+def test_one_session_that_the_store_refuses_keeps_no_other(session_log: SessionLog, directory: SessionArchive) -> None:
+    for name in ("a", "b", "c", "d"):
+        say(session_log, name)
+    directory.files = Choosy(directory.files.shown, ["a", "b"])
+    found = swept(session_log, directory, DROP)
+    assert found == {"a": Outcome.FAILED, "b": Outcome.FAILED, "c": Outcome.DROPPED, "d": Outcome.DROPPED}
+    for name in ("c", "d"):
+        say(session_log, name)
+    directory.files = Choosy(directory.files.shown, ["a", "b", "c", "d"])
+    with pytest.raises(errors.ArchiveUnavailableError, match="Access Denied"):
+        swept(session_log, directory, DROP)
 
 
 def test_a_password_in_the_url_is_not_shown(tmp_path: Path) -> None:

@@ -111,7 +111,8 @@ class ArchiveService:
         while not self.stopping.is_set():
             try:
                 self.sweep()
-            except SessionLogError as error:
+            except (SessionLogError, OSError) as error:
+                # Among the latter, no room for the file that a bundle is written to first.
                 self._metrics.failed()
                 logger.warning("error=<%s>, again_in=<%.0f s> | the sweep ended", error, min(pause, every))
                 self.stopping.wait(min(pause, every))

@@ -11,7 +11,12 @@ import logging
 from collections.abc import Callable, Iterator
 
 from strands_session_log import EventId, SessionInfo, SessionLog
-from strands_session_log.errors import SessionLogError
+from strands_session_log.errors import (
+    ArchiveUnavailableError,
+    ForbiddenError,
+    ServerUnavailableError,
+    SessionLogError,
+)
 
 from .archiver import Archived, Archiver, Outcome
 from .records import ArchivedName, hash_of
@@ -21,6 +26,8 @@ from .settings import ArchiveSettings
 logger = logging.getLogger(__name__)
 
 _PAGE = 1_000
+_MOST_FAILURES = 3
+"""So many in a row that the archive refuses are no matter of one session."""
 _ERASING = ("payload.erased", "message.redacted")
 
 
@@ -43,7 +50,7 @@ class Sweep:
     ) -> None:
         self._log, self._archive, self._settings, self._is_stopped = log, archive, settings, is_stopped
         self._archiver = Archiver(log, archive, settings.by)
-        self._names = dict[str, list[ArchivedName]]()
+        self._names, self._failed = dict[str, list[ArchivedName]](), 0
 
     def run(self, dry_run: bool = False) -> Iterator[Archived]:
         """Archive what is due, session by session; what became of each that something is told of.
@@ -64,12 +71,26 @@ class Sweep:
                 if dry_run:
                     yield Archived(info.session_id, Outcome.DROPPED if drop else Outcome.ARCHIVED)
                 else:
-                    yield self._archiver.archive(info.session_id, drop=drop)
+                    yield self._archived(info.session_id, drop)
         for name, session_id in self._deleted_since():
             if self._is_stopped():
                 return
             if dry_run or self._archive.forget(self._log.namespace, name):
                 yield Archived(session_id, Outcome.FORGOTTEN, removed=1)
+
+    def _archived(self, session_id: str, drop: bool) -> Archived:
+        """One that fails keeps no other; an archive, or a server, that is away ends the sweep."""
+        try:
+            found = self._archiver.archive(session_id, drop=drop)
+        except (ServerUnavailableError, ForbiddenError):
+            raise
+        except SessionLogError as error:
+            self._failed += isinstance(error, ArchiveUnavailableError)
+            if self._failed >= _MOST_FAILURES:
+                raise
+            return Archived(session_id, Outcome.FAILED, why=str(error))
+        self._failed = 0
+        return found
 
     def _idle(self) -> Iterator[tuple[SessionInfo, bool]]:
         """Sessions that are due, and whether they are to be dropped; none where nothing is to be done."""
