@@ -139,9 +139,12 @@ class Eraser:
         """See `EventLog.check_erasable`."""
         if held := self._held([session_id]):
             raise SessionHeldError(session_id, held[session_id])
-        if leave_held or not self._forks(session_id):
+        forks = () if leave_held else self._forks(session_id)
+        if not forks:
             return
-        for fork, holds in self._held(self.plan(session_id, wanted, find).held).items():
+        with diagnosed(self._store, *(note.session_id for note in forks)):
+            held = self._held(self.plan(session_id, wanted, find).held)
+        for fork, holds in held.items():
             raise SessionHeldError(fork, holds)
 
     def _held(self, session_ids: Iterable[str]) -> dict[str, tuple[EventId, ...]]:
