@@ -206,7 +206,7 @@ ARCHIVER = Role(
     "archives sessions, and drops those that an archive has: it deletes, and writes nothing but tombstones",
     _needed((*_READING, DELETE, TOMBSTONE_SET), _LOOKING),
     _LAYOUT,
-    (*_SESSIONS, *_TOMBSTONES, *_RETENTION),
+    (*_SESSIONS, *_TOMBSTONES, *_RETENTION, "{*}:subjects"),
     "{doctor}:feed",
     ("HSET", "INCRBY", "SET", "XADD", "ZADD"),
     ("{*}:feed", "{*}:feed:position", *_TOMBSTONES),
