@@ -19,6 +19,7 @@ from typer.main import get_command
 from strands_session_log import Envelope, EventId, FeedId, Recorded, SessionLog, Subscriber, events
 from strands_session_log.cli.app import app
 from strands_session_log.cli.render.events import envelope_summary, summary
+from strands_session_log.seals import make_key_file
 from support.command_line import CALL, Run, commands_in, message
 from support.programs import COMMAND_LINE, Program
 from support.terminal import in_terminal
@@ -244,6 +245,8 @@ def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
         **{name: ["s-42"] for name in ("show", "replay", "events", "why")},
         **{name: [] for name in ("sessions", "anchor", "groups", "doctor")},
         "grep": ["jacket"],
+        "acl": ["viewer"],
+        "seal": ["--to", str(tmp_path / "seals"), "--key", str(tmp_path / "seal.key")],
         "diff": ["s-42", "3"],
         "fork": ["s-42", "s-43"],
         "rewind": ["s-42", "3", "--yes"],
@@ -269,12 +272,13 @@ def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
         "delete": ["s-43", "--yes"],
         "groups delete": ["g", "--yes"],
     }
+    make_key_file(tmp_path / "seal.key", "example.com/agents")
     (tmp_path / "key").write_bytes(b"k" * 32)
     monkeypatch.setenv("SESSION_LOG_SUBJECT_KEY_FILE", str(tmp_path / "key"))
     (tmp_path / "policies.json").write_text('{"policy": [{"keep_last": 1}]}')
     with_json = {name for name, one in commands_in(get_command(app)) if any("--json" in it.opts for it in one.params)}
     of_keys = {f"keys {name}" for name in ("new", "list", "rotate", "shred")}
-    elsewhere = {"tail", "groups catch-up", "groups skip", "retention sweep"} | of_keys
+    elsewhere = {"tail", "groups catch-up", "groups skip", "retention sweep", "witness"} | of_keys
     assert with_json - set(calls) == elsewhere, "call the new one here, too"
     printed = {
         name: run(*name.split(), *words, "--json", exit_code=None).stdout.splitlines()

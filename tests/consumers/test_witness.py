@@ -87,6 +87,22 @@ def test_a_history_that_no_longer_holds_is_told_of_once_and_shown_until_it_holds
     assert sample(service, "rounds_total", outcome="error") == 0
 
 
+def test_a_server_that_has_lost_everything_does_not_fill_the_log(
+    log: SessionLog, place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(150):
+        log.append(f"s-{number}", note())
+    service = WitnessService(watch(log, place), WitnessSettings())
+    service.once()
+    keys = [key for number in range(150) for key in log._events.keyspace.session(f"s-{number}")[:2]]
+    for key in keys:
+        log.client.execute_command("DEL", key)
+    service.once()
+    service.once()
+    assert sample(service, "broken_sessions") == 150
+    assert len([one for one in caplog.records if "no longer holds" in one.getMessage()]) == 101
+
+
 def test_a_session_that_was_never_touched_is_no_alarm_whatever_goes_on(log: SessionLog, place: Path) -> None:
     service = WitnessService(watch(log, place), WitnessSettings())
     for number in range(5):

@@ -130,15 +130,18 @@ async def stored(log: SessionLog) -> None:
     assert await storage.read("offloaded") == f"{CANARY}-stored".encode()
 
 
-def test_no_file_of_the_server_has_any_of_it(log: SessionLog, server: Server) -> None:
+def test_no_file_of_the_server_has_any_of_it(log: SessionLog, server: Server, keys: LocalKeys) -> None:
     lived(log)
     assert park_all(log) > 10
     asyncio.run(stored(log))
     for file in written_files(server):
         assert CANARY.encode() not in content_of(file), file.name
     assert any(CANARY in str(one.event.data) for one in log.read("s"))
-    assert log.verify("s").ok
-    assert log.verify("fork").ok
+    assert keys.shred("s") == 1
+    for session_id in ("s", "fork"):
+        assert log.verify(session_id).ok
+        assert all(one.event.is_sealed or one.event.is_erased for one in log.read(session_id))
+        assert CANARY not in str([one.to_json() for one in log.read(session_id)])
 
 
 def test_without_encryption_the_same_search_finds_it(server: Server) -> None:

@@ -163,11 +163,11 @@ def test_agents_that_are_tools_may_redact_side_by_side(
     assert len(stopped.interrupts) == 2
     at_once, erase = threading.Barrier(2), session_log._events.erase
 
-    def meet(*arguments: Any) -> Any:
+    def meet(*arguments: Any, **more: Any) -> Any:
         # Two that erase at the same time meet here; one that erases alone goes on.
         with suppress(threading.BrokenBarrierError):
             at_once.wait(timeout=0.5)
-        return erase(*arguments)
+        return erase(*arguments, **more)
 
     monkeypatch.setattr(session_log._events, "erase", meet)
     agent = leading([REFUSES], "Fine.")

@@ -25,6 +25,8 @@ from .timestamps import TimeStampAuthority, TimeStampError
 
 logger = logging.getLogger(__name__)
 
+_MOST_TOLD = 100
+"""Of how many sessions the log tells what is wrong, each time that all are checked."""
 _CHECKPOINTS = 100
 """How many of the older checkpoints are looked at in a round."""
 
@@ -145,9 +147,16 @@ class Watch:
         if not one.problems:
             return
         if one.session_id not in self._broken and one.session_id not in self._found:
+            self._tell_broken(one)
+        self._found[one.session_id] = one.problems
+
+    def _tell_broken(self, one: SealComparison) -> None:
+        """Where a server has lost everything, each session would be a line."""
+        if len(self._found) < _MOST_TOLD:
             for problem in one.problems:
                 logger.error("session=<%s>, problem=<%s> | history no longer holds", one.session_id, problem)
-        self._found[one.session_id] = one.problems
+        elif len(self._found) == _MOST_TOLD:
+            logger.error("sessions=<%d> | history of many more no longer holds, see the metric", _MOST_TOLD)
 
     def _check_checkpoints(self, sealed: SealedLog) -> None:
         some = list(islice(self._sizes, _CHECKPOINTS))

@@ -147,7 +147,8 @@ class Eraser:
     def _held(self, session_ids: Iterable[str]) -> dict[str, tuple[EventId, ...]]:
         """Of these the ones that are held, each with the events that hold it."""
         names = list(session_ids)
-        replies = self._store.pipeline([("HGET", self._keyspace.session(name).head, "held") for name in names])
+        with diagnosed(self._store, *names):
+            replies = self._store.pipeline([("HGET", self._keyspace.session(name).head, "held") for name in names])
         return {name: holds_in(text(held)) for name, held in zip(names, replies, strict=True) if held is not None}
 
     def plan(self, session_id: str, ids: Iterable[EventId], find: Find) -> PlannedErasure:
@@ -166,7 +167,9 @@ class Eraser:
     ) -> Iterator[tuple[str, Sequence[ErasureTarget]]]:
         for fork in (note.session_id for note in self._forks(session_id) if note.session_id not in seen):
             seen.add(fork)
-            if shared := self._shared(fork, targets):
+            with diagnosed(self._store, fork):
+                shared = self._shared(fork, targets)
+            if shared:
                 with suppress(SessionNotFoundError, RevisionNotFoundError):
                     ids = {target.id for target in shared}
                     found = self._targets(fork, sorted({*ids, *find(fork, START)}))

@@ -133,3 +133,8 @@ def ttl(call: CommandCall, session: SessionArgument, duration: TtlArgument = Non
 
 def _shown(duration: timedelta) -> str:
     return str(duration).removesuffix(", 0:00:00")
+
+
+def _lasting(duration: timedelta) -> str:
+    days = duration / timedelta(days=1)
+    return count(round(days), "day") if days >= 1 and days == round(days) else f"{duration} hours"
