@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timezone
 from functools import partial
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
@@ -181,6 +182,12 @@ OPERATIONS: Mapping[str, Callable[[World], Any]] = {
     "verify": lambda world: world.log.verify("s"),
     "erase": lambda world: world.log.erase("s", 5, "asked for"),
     "erase in parent": lambda world: world.log.erase("parent", 5, "asked for"),
+    "export": lambda world: world.log.export("s", BytesIO()),
+    "hold": lambda world: world.log.retention.hold("s", reason="why", by="me"),
+    "holds": lambda world: [*world.log.retention.holds()],
+    "time to live": lambda world: world.log.retention.set_ttl("s", "30d"),
+    "sweep": lambda world: world.log.retention.sweep(),
+    "prune": lambda world: world.log.retention.prune(older_than="90d"),
     "delete": lambda world: world.log.delete("s"),
     "tail": lambda world: first_of(world.log.tail("s")),
     "tail from": lambda world: first_of(world.log.tail("s", after=4)),

@@ -253,6 +253,11 @@ def delete(log: SessionLog) -> None:
     log.delete("s-4", reason="why")
 
 
+def hold(log: SessionLog) -> None:
+    log.retention.hold("s-4", reason="why", by="me")
+    log.retention.release("s-4", reason="why", by="me")
+
+
 def store(log: SessionLog) -> None:
     asyncio.run(ValkeyStorage(log).write("key", b"value"))
 
@@ -348,7 +353,7 @@ OPERATIONS: dict[str, tuple[Callable[[SessionLog], object], set[str]]] = {
     "delete": (delete, {"eraser", "archiver"}),
     "erase": (lambda log: log.erase("s-1", log.head("s-1"), "why"), {"writer", "eraser"}),
     "verify all": (verify_all, {"auditor"}),
-    "hold": (lambda log: log.retention.hold("s-4", reason="why", by="me"), {"eraser"}),
+    "hold": (hold, {"eraser"}),
     "set a time to live": (lambda log: log.retention.set_ttl("s-4", "30d"), {"writer", "eraser"}),
     "bring back": (bring_back, {"writer", "eraser"}),
     "read what is stored": (lambda log: asyncio.run(ValkeyStorage(log).read("key")), {"writer", "eraser"}),

@@ -81,7 +81,7 @@ class Cipher:
 
         Who encrypts may. Who does not must know that the session is not encrypted, which an erased entry does not say.
         """
-        return self.is_active or (bool(entry[1][_SALT]) and not is_encrypted(entry))
+        return self.is_active or (_has_content(entry) and not is_encrypted(entry))
 
     def learn(self, session_id: str, root: str) -> None:
         """Note which session another one descends from, as the server says."""
@@ -142,7 +142,7 @@ class Cipher:
             if entry[1][-1][:4] == MAGIC:
                 found = list(page) if found is None else found
                 found[at] = self._opened(session_id, entry, page[at - 1] if at else None, is_strict, keys)
-            elif found is not None and entry[1][_SALT]:
+            elif found is not None and _has_content(entry):
                 raise CiphertextError(entry[0].decode(), "it is not encrypted, though an event before it is")
         return page if found is None else found
 
@@ -288,6 +288,11 @@ def _is_after(link: bytes, key: DataKey, revision: bytes, before: RawEntry | Non
 def stored_by(namespace: str) -> str:
     """Whose key it is that what belongs to no session is encrypted with: no session can be called so."""
     return f"storage\t{namespace}"
+
+
+def _has_content(entry: RawEntry) -> bool:
+    """Whether an entry was not erased; what is none of ours has nothing that we know."""
+    return entry[1][::2] == _NAMES and bool(entry[1][_SALT])
 
 
 def is_encrypted(entry: RawEntry) -> bool:

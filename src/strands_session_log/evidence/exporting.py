@@ -35,6 +35,7 @@ from ..errors import (
 )
 from ..event_log import EventLog, Progress
 from ..event_log.chained_batch import Position
+from ..event_log.diagnosis import diagnosed
 from ..event_log.reader import start_after
 from ..events import PayloadErased, SessionForked
 from ..ids import START, EventId, Point, Ranges, check_id
@@ -222,7 +223,8 @@ class _Reading:
     """
 
     def __init__(self, log: EventLog, session_id: str, filters: Filters, decrypts: bool, progress: Progress) -> None:
-        head, entries, _ = session.standing(log.store, session_id, "-", 1)
+        with diagnosed(log.store, session_id):
+            head, entries, _ = session.standing(log.store, session_id, "-", 1)
         if not head and not entries:
             raise SessionNotFoundError(session_id)
         self._log, self.session_id, self._decrypts, self._progress = log, session_id, decrypts, progress
