@@ -24,6 +24,9 @@ SUBSCRIPTIONS = README.parent / "docs" / "subscriptions.md"
 VIEWER = README.parent / "docs" / "viewer.md"
 RETENTION = README.parent / "docs" / "retention.md"
 SUBJECTS = README.parent / "docs" / "subjects.md"
+SEALS = README.parent / "docs" / "seals.md"
+EXPORTS = README.parent / "docs" / "exports.md"
+ENCRYPTION = README.parent / "docs" / "encryption.md"
 ARCHIVE = README.parent / "docs" / "archive.md"
 URL = re.findall(r"^\$ export SESSION_LOG_URL=(.*)$", README.read_text(), re.MULTILINE)[0]
 NOT_RUN = {
@@ -109,8 +112,63 @@ def test_the_page_about_the_archive_resumes_a_session_from_it(tmp_path: Path) ->
 def test_no_other_page_has_python_that_nobody_runs() -> None:
     pages = {page.name for page in README.parent.joinpath("docs").glob("*.md") if blocks_of(page)}
     # That of the format is run beside what it is about.
-    run = {METRICS.name, SUBSCRIPTIONS.name, VIEWER.name, RETENTION.name, SUBJECTS.name, ARCHIVE.name}
-    assert pages == {*run, "format.md"}
+    about_agents = {METRICS.name, SUBSCRIPTIONS.name, VIEWER.name}
+    about_evidence = {RETENTION.name, SUBJECTS.name, ARCHIVE.name, SEALS.name, EXPORTS.name, ENCRYPTION.name}
+    assert pages == {*about_agents, *about_evidence, "format.md"}
+
+
+def test_the_page_about_seals_checks_a_proof(tmp_path: Path) -> None:
+    (block,) = blocks_of(SEALS)
+    program = f"""{block}
+from strands_session_log import SessionLog, events
+from strands_session_log.seals import SealedLog, SealWriter
+
+with SessionLog.connect("embedded:") as log:
+    log.append("s-42", events.Custom("custom.note", {{}}))
+    SealWriter(log, "./seals", key).seal()
+    print(b'"session":"s-42"' in check(SealedLog("./seals").proof("s-42").to_text(with_record=True)))
+"""
+    assert run_as_program(program, tmp_path) == "True\n"
+
+
+def test_the_page_about_other_forms_sends_what_is_delivered(tmp_path: Path) -> None:
+    (block,) = blocks_of(EXPORTS)
+    program = f"""{block}
+import asyncio
+from strands_session_log import events
+
+async def post(headers, body):
+    print(headers["ce-type"], body)
+    raise SystemExit
+
+with SessionLog.connect("embedded:") as log:
+    log.append("s-42", events.Custom("custom.note", {{"n": 1}}))
+    asyncio.run(forward(log, post))
+"""
+    assert "custom.note" in run_as_program(program, tmp_path)
+
+
+def test_the_page_about_encryption_keeps_keys_in_a_directory_and_at_a_key_service(tmp_path: Path) -> None:
+    own, service = blocks_of(ENCRYPTION)
+    program = f"""{own}
+{service}
+from strands_session_log import events
+
+class Kms:
+    def encrypt(self, KeyId, Plaintext, EncryptionContext):
+        return {{"CiphertextBlob": Plaintext[::-1]}}
+
+    def decrypt(self, CiphertextBlob, EncryptionContext):
+        return {{"Plaintext": CiphertextBlob[::-1]}}
+
+log.append("s-42", events.Custom("custom.note", {{"n": 1}}))
+print([one.event.data for one in log.read("s-42")])
+with SessionLog(log.client, "other", encryption=provider(Kms())) as served:
+    served.append("s-42", events.Custom("custom.note", {{"n": 2}}))
+    print([one.event.data for one in served.read("s-42")])
+log.close()
+"""
+    assert run_as_program(program, tmp_path) == "[{'n': 1}]\n[{'n': 2}]\n"
 
 
 def test_the_page_about_the_viewer_mounts_it_in_an_application(tmp_path: Path) -> None:
