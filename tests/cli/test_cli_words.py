@@ -269,6 +269,9 @@ def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
         "subject export": ["user-77", "--to", str(tmp_path / "user-77.jsonl")],
         "subject erase": ["user-77", "--dry-run"],
         "subject reindex": [],
+        "archive": ["s-43", "--archive", str(tmp_path / "archive"), "--drop"],
+        "archived": ["--archive", str(tmp_path / "archive")],
+        "restore": ["s-43", "--archive", str(tmp_path / "archive")],
         "delete": ["s-43", "--yes"],
         "groups delete": ["g", "--yes"],
     }
