@@ -211,13 +211,13 @@ class Appender:
         if unsettled is None:
             return None
         try:
-            found = session.outcome(self._store, session_id, unsettled.calls)
+            found, is_sealed = session.outcome(self._store, session_id, unsettled.calls)
         except ServerUnavailableError as error:
             raise UnknownOutcomeError(session_id, str(error)) from error
-        if isinstance(found, Moved) and self._cipher.is_active:
+        if isinstance(found, Moved) and (self._cipher.is_active or not is_sealed):
             self.remember(session_id, Position(*found))
         elif isinstance(found, Moved):
-            # The next append is told where it stands, unless it is encrypted by now.
+            # The next append is told that it is encrypted.
             self.forget(session_id)
         return found
 

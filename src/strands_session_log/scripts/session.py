@@ -162,16 +162,20 @@ def append_once(
     return appended(reply, batch), was_lost
 
 
-def outcome(store: Store, session_id: str, calls: Sequence[tuple[str, int, str]]) -> Landed | Moved:
-    """Which of some calls has landed: of each its base, how many events it has, and its last link."""
+def outcome(store: Store, session_id: str, calls: Sequence[tuple[str, int, str]]) -> tuple[Landed | Moved, bool]:
+    """Which of some calls has landed: of each its base, how many events it has, and its last link.
+
+    Returns:
+        What came of them; and if none has landed, whether content of the session is encrypted.
+    """
     keys = store.keyspace.session(session_id)
     arguments = [str(part).encode() for part in chain.from_iterable(calls)]
     reply, _ = store.run_pinned(OUTCOME, (keys.events, keys.head), arguments, session_id)
     if isinstance(reply, bytes):
         link = reply.split(b" ")[1].decode()
-        return _landed(reply, next(count for _, count, its_link in calls if its_link == link))
-    _, id_, link = map(text, reply)
-    return Moved(EventId.parse(id_), link)
+        return _landed(reply, next(count for _, count, its_link in calls if its_link == link)), False
+    _, id_, link, root = map(text, reply)
+    return Moved(EventId.parse(id_), link), bool(root)
 
 
 def erase_step(

@@ -4,7 +4,7 @@
 --
 -- ARGV: of each call the base id, how many events it has, and its last link
 --
--- Returns 'landed <link> <first id>' or {'moved', id, link}.
+-- Returns 'landed <link> <first id>' or {'moved', id, link, whose key its content is encrypted with, '' if it is not}.
 local events, head = unpack(KEYS)
 for at = 1, #ARGV, 3 do
     local base, count, link = unpack(ARGV, at, at + 2)
@@ -14,5 +14,5 @@ for at = 1, #ARGV, 3 do
         return answer
     end
 end
-local known = redis.call('HMGET', head, 'ms', 'revision', 'link')
-return { 'moved', (known[1] or 0) .. '-' .. (known[2] or 0), known[3] or '' }
+local known = redis.call('HMGET', head, 'ms', 'revision', 'link', 'sealed')
+return { 'moved', (known[1] or 0) .. '-' .. (known[2] or 0), known[3] or '', known[4] or '' }
