@@ -89,6 +89,7 @@ def test_a_dry_run_names_copies_and_forks_and_writes_nothing(log: SessionLog, ru
         "erased": {"s-42": [str(said), str(held)], "fork": [str(said), str(held)]},
         "moved": ["default"],
         "kept": {},
+        "held": {},
         "dry_run": True,
     }
     shown = run("erase", "s-42", str(said), "--dry-run")

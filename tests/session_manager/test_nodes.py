@@ -145,7 +145,7 @@ def test_an_original_that_could_not_be_erased_is_with_the_next_append(
 ) -> None:
     running, erase = graph(session_log, {"one": speaker("one", GUARDRAIL, "Fine.")}), session_log._events.erase
 
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         monkeypatch.setattr(session_log._events, "erase", erase)
         raise errors.ServerUnavailableError("away")
 
