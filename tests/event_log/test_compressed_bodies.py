@@ -108,3 +108,18 @@ def test_a_body_that_no_writer_compresses_is_refused(session_log: SessionLog, bo
     with pytest.raises(CorruptEntryError, match=reason):
         list(session_log.read("s"))
     assert not session_log.verify("s").ok
+
+
+def test_copies_of_an_erased_message_are_found_in_compressed_bodies(session_log: SessionLog) -> None:
+    with SessionLog(session_log.client, session_log.namespace, compress="zstd") as log:
+        said = {"role": "user", "content": [{"text": "the secret of the house " * 40}]}
+        message = {"message": said, "message_id": 0}
+        id_ = log.append("s", events.MessageAdded(message, "a"))
+        window = {"items": [{"message": said}], "removed": 0, "next": 1}
+        copy = log.append("s", events.WindowChanged(window, "a"))
+        bodies = [entry[1][b"body"] for entry in log._events.entries("s")]
+        assert all(body.startswith(b"\x28\xb5\x2f\xfd") for body in bodies)
+
+        assert set(log.plan_erasure("s", id_).erased["s"]) == {id_, copy}
+        log.erase("s", id_, reason="why")
+        assert [one.event.is_erased for one in log.read("s", until=copy)] == [True, True]
