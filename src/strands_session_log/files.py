@@ -1,4 +1,7 @@
-"""Reading files that somebody else made, or named: no pipe is waited for, and below a directory no link is followed."""
+"""Reading files that somebody else made, or named: no pipe is waited for, and below a directory no link is followed.
+
+And keeping what was written to a directory.
+"""
 
 from __future__ import annotations
 
@@ -130,3 +133,16 @@ def _explained(error: OSError, name: str, directory: int) -> OSError:
     if kind == stat.S_IFLNK:
         return OSError(errno.ELOOP, "a symbolic link, which is not followed", name)
     return OSError(errno.EINVAL, "not a file", name) if kind == stat.S_IFSOCK else error
+
+
+def sync_directory(directory: Path) -> None:
+    """What was put into a directory, or renamed there, is there after a power cut, too.
+
+    Raises:
+        OSError: When it cannot be opened, or written out.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

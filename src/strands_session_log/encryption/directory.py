@@ -18,7 +18,7 @@ from uuid import uuid4
 import orjson
 
 from ..errors import KeyStoreError
-from ..files import open_named
+from ..files import open_named, sync_directory
 
 _FOLDER, _LOCK = "sessions", "lock"
 _MOST_BYTES, _MOST_FILES = 16 << 20, 4096
@@ -116,7 +116,7 @@ class KeyDirectory:
             try:
                 _write_new(fresh, content)
                 fresh.replace(file)
-                _sync(file.parent)
+                sync_directory(file.parent)
                 if old is not None:
                     _overwrite(old)
                 _remove_remains(file)
@@ -124,7 +124,7 @@ class KeyDirectory:
                 if old is not None:
                     os.close(old)
             # The directory of the file may be new, too.
-            _sync(file.parent.parent)
+            sync_directory(file.parent.parent)
         except OSError as error:
             raise _unusable(file, error) from error
 
@@ -181,11 +181,3 @@ def _remove_remains(file: Path) -> None:
                 _overwrite(descriptor)
             finally:
                 os.close(descriptor)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,7 +13,7 @@ from typing import Protocol
 from uuid import uuid4
 
 from ..errors import SealBusyError, SealDamagedError, SealUnwritableError
-from ..files import Folder
+from ..files import Folder, sync_directory
 
 MOST_BYTES = 64 << 20
 """The largest file that is read."""
@@ -141,7 +141,7 @@ class SealDirectory:
                 os.fsync(file.fileno())
             yield made, path
             made.unlink(missing_ok=True)
-            _sync(path.parent)
+            sync_directory(path.parent)
         except OSError as error:
             with suppress(OSError):
                 made.unlink(missing_ok=True)
@@ -156,12 +156,3 @@ def create_once(store: SealStore, name: str, content: bytes) -> None:
     """
     if not store.create(name, content) and store.read(name) != content:
         raise SealDamagedError(name, "it is there already, with another content: somebody else has written it")
-
-
-def _sync(directory: Path) -> None:
-    """What was put into a directory is there after a power cut, too."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
