@@ -28,6 +28,7 @@ SEALS = README.parent / "docs" / "seals.md"
 EXPORTS = README.parent / "docs" / "exports.md"
 ENCRYPTION = README.parent / "docs" / "encryption.md"
 ARCHIVE = README.parent / "docs" / "archive.md"
+SEARCH = README.parent / "docs" / "search.md"
 URL = re.findall(r"^\$ export SESSION_LOG_URL=(.*)$", README.read_text(), re.MULTILINE)[0]
 NOT_RUN = {
     "demo": "plays for seconds, and has tests of its own",
@@ -71,7 +72,7 @@ def test_the_readme_runs_as_it_stands_in_a_directory_of_its_own(
     for command in ran:
         # It asks, where there is somebody to ask; and what is sought may not be there.
         asks = command[0] == "rewind" and "--dry-run" not in command
-        run(*command, *(["--yes"] if asks else []), exit_code=None if command[0] == "grep" else 0)
+        run(*command, *(["--yes"] if asks else []), exit_code=None if command[0] in ("grep", "search") else 0)
 
 
 def test_the_first_snippets_of_the_readme_go_on_in_another_process(tmp_path: Path) -> None:
@@ -109,10 +110,23 @@ def test_the_page_about_the_archive_resumes_a_session_from_it(tmp_path: Path) ->
     assert run_as_program(f"{local}\nprint(log.head('s-42').revision)\nlog.close()", tmp_path) == "1\n"
 
 
+def test_the_page_about_searching_finds_what_was_said(tmp_path: Path) -> None:
+    (block,) = blocks_of(SEARCH)
+    program = f"""{block}
+from strands_session_log import events
+
+said = {{"role": "user", "content": [{{"text": "I want my money back."}}]}}
+with SessionLog.connect("embedded:") as log:
+    log.append("s-42", events.MessageAdded({{"message": said, "message_id": 0}}, "default"))
+    print(*refunds(log, Path("search.db")))
+"""
+    assert run_as_program(program, tmp_path) == "s-42 1: I want my money back.\n"
+
+
 def test_no_other_page_has_python_that_nobody_runs() -> None:
     pages = {page.name for page in README.parent.joinpath("docs").glob("*.md") if blocks_of(page)}
     # That of the format is run beside what it is about.
-    about_agents = {METRICS.name, SUBSCRIPTIONS.name, VIEWER.name}
+    about_agents = {METRICS.name, SEARCH.name, SUBSCRIPTIONS.name, VIEWER.name}
     about_evidence = {RETENTION.name, SUBJECTS.name, ARCHIVE.name, SEALS.name, EXPORTS.name, ENCRYPTION.name}
     assert pages == {*about_agents, *about_evidence, "format.md"}
 
