@@ -44,6 +44,7 @@ CREATE UNIQUE INDEX message_event ON message (session, revision);
 CREATE INDEX message_number ON message (session, agent, number);
 """
 _SAID = "CREATE VIRTUAL TABLE said USING fts5 (text, columnsize=0, tokenize='unicode61 remove_diacritics 2')"
+_GATHERS = "INSERT INTO said (said, rank) VALUES ('hashsize', 33554432)"
 _REMOVES_AT_ONCE = "INSERT INTO said (said, rank) VALUES ('secure-delete', 1)"
 # The rows of `said` in descending order are the outer loop, which ends with the last hit that is wanted.
 _SEARCH = f"""
@@ -223,6 +224,7 @@ class SearchIndex:
 def make_said(connection: sqlite3.Connection) -> None:
     """Make the table of texts, empty."""
     connection.execute(_SAID)
+    connection.execute(_GATHERS)
     if removes_at_once():
         connection.execute(_REMOVES_AT_ONCE)
 

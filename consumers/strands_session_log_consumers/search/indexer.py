@@ -32,10 +32,12 @@ from .writing import IndexedUpTo, IndexWriter
 logger = logging.getLogger(__name__)
 
 _PAGE = 1_000
-_AT_ONCE = 2_000
+_AT_ONCE = 5_000
 """Messages in one transaction."""
 _LIVES = 3
 _PAUSE = 1.0
+_MERGED = 1.0
+"""Seconds for which pages of words are merged before it is looked what is new."""
 _REPLACING = ("message.updated", "message.redacted")
 
 
@@ -143,7 +145,7 @@ class Indexer:
                     self._sync_named(news.session_ids, stop.is_set)
                     if has_all and not stop.is_set():
                         self._put_position(str(news.position))
-                    self._writer.scrub()
+                    self._writer.scrub(_MERGED)
                 if has_all and not is_told and not news.session_ids:
                     ready(summary[0])
                     is_told = True

@@ -6,6 +6,8 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
+from time import monotonic
 from typing import Any, NamedTuple
 
 from strands_session_log import EventId
@@ -14,6 +16,8 @@ from .index import ROW_BITS, SearchIndex, make_said, removes_at_once
 from .saying import SaidMessage
 
 _IN_ROOM = 1 << ROW_BITS
+_TO_MERGE, _MERGING, _AGAIN = "1", "2", "3"
+_PAGES = 256
 
 
 class IndexedUpTo(NamedTuple):
@@ -166,22 +170,47 @@ class IndexWriter:
         self.put_position(None)
         self._note_removal()
 
-    def scrub(self) -> bool:
-        """Let nothing stay in the file, or beside it, of what was removed.
+    def scrub(self, seconds: float = inf) -> bool:
+        """Let nothing stay in the file, or beside it, of what was removed: texts at once, and then the words of them.
+
+        Args:
+            seconds: For how long at most pages of words are merged, where SQLite does not take words out of them.
 
         Returns:
             Whether that is done; not while somebody reads what stood there before.
         """
         with self._index.explained():
-            if not self._execute("SELECT 1 FROM meta WHERE name = 'removed'").fetchone():
+            if self._removed is None:
                 return True
-            if not removes_at_once():
-                # Only a merge of all there is takes words out of the pages.
-                self._execute("INSERT INTO said (said) VALUES ('optimize')")
             if not self._is_log_empty():
+                return False
+            if not removes_at_once() and not (self._has_merged(seconds) and self._is_log_empty()):
+                return False
+            if self._removed == _AGAIN:
+                self._execute("UPDATE meta SET value = ? WHERE name = 'removed'", _TO_MERGE)
                 return False
             self._execute("DELETE FROM meta WHERE name = 'removed'")
             return True
+
+    @property
+    def _removed(self) -> str | None:
+        """How far the words are merged that were removed; None where none are."""
+        found = self._execute("SELECT value FROM meta WHERE name = 'removed'").fetchone()
+        return found[0] if found else None
+
+    def _has_merged(self, seconds: float) -> bool:
+        """Merge all pages of words, a few at a time: that leaves out what was removed before it began."""
+        until, merge = monotonic() + seconds, "INSERT INTO said (said, rank) VALUES ('merge', ?)"
+        if self._removed == _TO_MERGE:
+            with self.transaction():
+                self._execute(merge, -_PAGES)
+                self._execute("UPDATE meta SET value = ? WHERE name = 'removed'", _MERGING)
+        while monotonic() <= until:
+            before = self._connection.total_changes
+            self._execute(merge, _PAGES)
+            if self._connection.total_changes - before < 2:
+                return True
+        return False
 
     def _is_log_empty(self) -> bool:
         """Pages as they were stand in SQLite's log, until all of it is in the file, and the log is empty."""
@@ -201,7 +230,8 @@ class IndexWriter:
 
     def _note_removal(self) -> None:
         """On record with it: whoever opens the index next goes on with scrubbing."""
-        self._execute("INSERT OR IGNORE INTO meta VALUES ('removed', '1')")
+        again = "ON CONFLICT (name) DO UPDATE SET value = ? WHERE value = ?"
+        self._execute(f"INSERT INTO meta VALUES ('removed', ?) {again}", _TO_MERGE, _AGAIN, _MERGING)
 
     def _number(self, session_id: str) -> int:
         """The number of a session in the index; it is there from now on."""
