@@ -29,6 +29,7 @@ EXPORTS = README.parent / "docs" / "exports.md"
 ENCRYPTION = README.parent / "docs" / "encryption.md"
 ARCHIVE = README.parent / "docs" / "archive.md"
 SEARCH = README.parent / "docs" / "search.md"
+STREAMING = README.parent / "docs" / "streaming.md"
 URL = re.findall(r"^\$ export SESSION_LOG_URL=(.*)$", README.read_text(), re.MULTILINE)[0]
 NOT_RUN = {
     "demo": "plays for seconds, and has tests of its own",
@@ -126,7 +127,7 @@ with SessionLog.connect("embedded:") as log:
 def test_no_other_page_has_python_that_nobody_runs() -> None:
     pages = {page.name for page in README.parent.joinpath("docs").glob("*.md") if blocks_of(page)}
     # That of the format is run beside what it is about.
-    about_agents = {METRICS.name, SEARCH.name, SUBSCRIPTIONS.name, VIEWER.name}
+    about_agents = {METRICS.name, SEARCH.name, STREAMING.name, SUBSCRIPTIONS.name, VIEWER.name}
     about_evidence = {RETENTION.name, SUBJECTS.name, ARCHIVE.name, SEALS.name, EXPORTS.name, ENCRYPTION.name}
     assert pages == {*about_agents, *about_evidence, "format.md"}
 
@@ -195,6 +196,22 @@ log.close()
 """
     mounted = re.sub(r"valkey://[^\"]*", f"embedded://{tmp_path}/log", block)
     assert run_as_program(mounted + ask, tmp_path) == "200 404\n"
+
+
+def test_the_page_about_streaming_follows_a_session_from_an_application(tmp_path: Path) -> None:
+    (block,) = blocks_of(STREAMING)
+    ask = """
+from starlette.testclient import TestClient
+from strands_session_log import events as kinds
+log.append("s-42", kinds.Custom("custom.note", {"n": 1}))
+with TestClient(web) as browser:
+    print(browser.get("/events/s-43").status_code)
+    with browser.websocket_connect("/socket/s-42") as following:
+        print(following.receive_json()["data"]["data"])
+log.close()
+"""
+    local = re.sub(r"valkey://[^\"]*", f"embedded://{tmp_path}/log", block)
+    assert run_as_program(local + ask, tmp_path) == "404\n{'n': 1}\n"
 
 
 def test_the_page_about_subscriptions_runs_from_top_to_bottom(session_log: SessionLog) -> None:
