@@ -30,6 +30,7 @@ ENCRYPTION = README.parent / "docs" / "encryption.md"
 ARCHIVE = README.parent / "docs" / "archive.md"
 SEARCH = README.parent / "docs" / "search.md"
 STREAMING = README.parent / "docs" / "streaming.md"
+TUTORIAL = README.parent / "docs" / "tutorial.md"
 URL = re.findall(r"^\$ export SESSION_LOG_URL=(.*)$", README.read_text(), re.MULTILINE)[0]
 NOT_RUN = {
     "demo": "plays for seconds, and has tests of its own",
@@ -85,6 +86,18 @@ def test_the_first_snippets_of_the_readme_go_on_in_another_process(tmp_path: Pat
     assert run_as_program(f"{again}\n{second}", tmp_path).startswith("[{'text': 'Nice to meet you, Ada.'}]\n")
 
 
+def test_the_tutorial_runs_and_its_commands_show_what_it_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = run_as_program("\n".join(blocks_of(TUTORIAL)), tmp_path)
+    assert "It is sunny in Lisbon" in said
+    assert "\n4 messages are there already\n" in said
+    assert said.endswith("4 messages then\n")
+    monkeypatch.chdir(tmp_path)
+    commands = [command for command in commands_of(TUTORIAL) if command[0] not in NOT_RUN]
+    assert len(commands) == 4
+    for command in commands:
+        runner("embedded:///./sessions", "strands")(*command)
+
+
 def test_the_page_about_metrics_runs_from_top_to_bottom(tmp_path: Path) -> None:
     # Any port might be somebody's.
     elsewhere = "import prometheus_client; prometheus_client.start_http_server = lambda port: print(port)"
@@ -127,7 +140,7 @@ with SessionLog.connect("embedded:") as log:
 def test_no_other_page_has_python_that_nobody_runs() -> None:
     pages = {page.name for page in README.parent.joinpath("docs").glob("*.md") if blocks_of(page)}
     # That of the format is run beside what it is about.
-    about_agents = {METRICS.name, SEARCH.name, STREAMING.name, SUBSCRIPTIONS.name, VIEWER.name}
+    about_agents = {METRICS.name, SEARCH.name, STREAMING.name, SUBSCRIPTIONS.name, TUTORIAL.name, VIEWER.name}
     about_evidence = {RETENTION.name, SUBJECTS.name, ARCHIVE.name, SEALS.name, EXPORTS.name, ENCRYPTION.name}
     assert pages == {*about_agents, *about_evidence, "format.md"}
 
