@@ -9,7 +9,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Tests start many interpreters: what one has compiled, the others need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-matrix bench screens viewer-screens vendor docs clean
+.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-matrix bench screens viewer-screens man vendor docs dist clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -76,6 +76,12 @@ screens: .venv/.dev  ## The screens of docs/cli.md, written anew from what the c
 
 viewer-screens: .venv/.dev  ## The pictures of docs/viewer.md, taken anew from the demo's conversations
 	PYTHONPATH=tests $(BIN)/python -m support.pictures
+
+man: .venv/.dev  ## man/session-log.1, written anew from what the commands say of themselves
+	PYTHONPATH=tests $(BIN)/python -m support.manual
+
+dist: .venv/.dev  ## Wheel and sdist of what is committed, built twice and compared, and the SBOM of an installation
+	PYTHON=$(BIN)/python .ci/build
 
 vendor: .venv/.dev  ## The scripts of others that the viewer serves, anew from npm, as viewer/vendor.toml names them
 	PYTHONPATH=tests $(BIN)/python -m support.vendor
