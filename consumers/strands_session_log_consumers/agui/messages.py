@@ -66,7 +66,7 @@ def _answer(blocks: Sequence[Any], message_id: str) -> Iterator[Message]:
 
 def tool_call(tool_use: Mapping[str, Any]) -> ToolCall:
     """A call of a tool."""
-    arguments = json.dumps(tool_use.get("input") or {}, ensure_ascii=False)
+    arguments = json.dumps(tool_use.get("input") or {}, ensure_ascii=False, separators=(",", ":"))
     return ToolCall(id=tool_use["toolUseId"], function=FunctionCall(name=tool_use["name"], arguments=arguments))
 
 
