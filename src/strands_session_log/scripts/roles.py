@@ -231,7 +231,7 @@ OPTIONAL = {
     "INFO": "how the server persists and evicts; without it only its kind and version are known (`HELLO`)",
     "CONFIG|GET": "the rest of what `doctor` looks at",
     "ACL|WHOAMI ACL|DRYRUN": "what `doctor` says of permissions without trying them",
-    "CLIENT|SETNAME CLIENT|SETINFO": "the name in `CLIENT LIST`",
+    "CLIENT|SETNAME": "the name in `CLIENT LIST`",
     "CLIENT|ID CLIENT|UNBLOCK": "a new tail of a process begins at once, not within a second",
     "SELECT": "a database other than 0",
     "WAIT WAITAOF": "`durability` other than `memory`",

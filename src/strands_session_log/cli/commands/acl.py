@@ -21,7 +21,7 @@ EPILOG = (
     "Examples:\n\nsession-log acl writer | valkey-cli --user default --askpass\n\n"
     "session-log acl auditor --user jane --password-file jane.txt >> users.valkey"
 )
-_BESIDE = ("PING", "TIME", "CLIENT|SETNAME", "CLIENT|SETINFO")
+_BESIDE = ("PING", "TIME", "CLIENT|SETNAME")
 _CLUSTER = ("CLUSTER|SLOTS", "COMMAND", "ASKING", "READONLY")
 _DURABLE = ("WAIT", "WAITAOF")
 _QUOTED = frozenset(" \\\"'")
