@@ -63,7 +63,8 @@ def test_there_is_one_doorway_to_the_server() -> None:
     above = {name_of(path): imports_of(path) for path in MODULES if "strands_session_log/server/" not in str(path)}
     drivers = {name for name, imports in above.items() if any(one.partition(".")[0] == "valkey" for one in imports)}
     assert drivers == set(), "a Store from strands_session_log.server does it, and its errors are ours"
-    inside = {name for name, imports in above.items() if any(".server." in one for one in imports)}
+    ours = "strands_session_log.server."
+    inside = {name for name, imports in above.items() if any(one.startswith(ours) for one in imports)}
     assert inside == set(), "what is above the server imports from strands_session_log.server, not from its modules"
 
 

@@ -22,6 +22,8 @@ from strands_session_log import (
 from strands_session_log.keys import DEFAULT_PARTITIONS
 from strands_session_log.session_log.settings import LogSettings
 from strands_session_log.subscription.settings import SubscriptionSettings
+from strands_session_log_consumers.agui.settings import AguiSettings
+from strands_session_log_consumers.mcp import McpSettings
 from strands_session_log_consumers.viewer.settings import ViewerSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
@@ -35,6 +37,8 @@ DOCUMENTED = {
     "LiveTokens": LiveTokens,
     "Subscriber": Subscriber,
     "ViewerSettings": ViewerSettings,
+    "McpSettings": McpSettings,
+    "AguiSettings": AguiSettings,
 }
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from ... import AgentActivity, Recorded, SessionLog
+from ... import AgentActivity, Recorded, SessionInfo, SessionLog
 from ..context import CommandCall
 from ..options import SessionArgument, command
 from ..render.troubles import CALL_BEGINS, FAILURES, Question, Trouble, print_troubles, troubles_json
@@ -24,16 +24,21 @@ def why(call: CommandCall, session: SessionArgument) -> None:
     If nothing is the matter, it says so; that is no error.
     """
     with call.opened() as log:
-        info = log.session(session)
-        busy = [one for one in info.agents if one.status != "idle"]
-        told = _told(log, session) if busy else {}
-        found = [told.get(one.agent, _Told()).trouble(one) for one in busy]
-        last = None if found or not info.errors else _last(log, session)
+        info, found, last = look(log, session)
     target = call.same_target_options
     if call.as_json:
         write_json(troubles_json(info, found, last, target))
     else:
         print_troubles(console(), info, found, last, target)
+
+
+def look(log: SessionLog, session_id: str) -> tuple[SessionInfo, list[Trouble], Recorded | None]:
+    """What is known of a session, what keeps it from going on, and, if nothing does, what failed last."""
+    info = log.session(session_id)
+    busy = [one for one in info.agents if one.status != "idle"]
+    told = _told(log, session_id) if busy else {}
+    found = [told.get(one.agent, _Told()).trouble(one) for one in busy]
+    return info, found, None if found or not info.errors else _last(log, session_id)
 
 
 def _told(log: SessionLog, session_id: str) -> dict[str, _Told]:
