@@ -9,7 +9,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Tests start many interpreters: what one has compiled, the others need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-matrix bench screens viewer-screens vendor clean
+.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-matrix bench screens viewer-screens man vendor docs dist clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -77,14 +77,23 @@ screens: .venv/.dev  ## The screens of docs/cli.md, written anew from what the c
 viewer-screens: .venv/.dev  ## The pictures of docs/viewer.md, taken anew from the demo's conversations
 	PYTHONPATH=tests $(BIN)/python -m support.pictures
 
+man: .venv/.dev  ## man/session-log.1, written anew from what the commands say of themselves
+	PYTHONPATH=tests $(BIN)/python -m support.manual
+
+dist: .venv/.dev  ## Wheel and sdist of what is committed, built twice and compared, and the SBOM of an installation
+	PYTHON=$(BIN)/python .ci/build
+
 vendor: .venv/.dev  ## The scripts of others that the viewer serves, anew from npm, as viewer/vendor.toml names them
 	PYTHONPATH=tests $(BIN)/python -m support.vendor
 
 bench: .venv/.bench .venv/.peers  ## What the log costs beside the least it could cost, and beside others; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
+docs: .venv/.dev  ## The documentation as a site, in .site; warnings, and links that lead nowhere, are errors
+	$(BIN)/mkdocs build --quiet --strict
+
 clean:
-	rm -rf .venv .venv-matrix .coverage .coverage.* .coverage-html tests/dashboards/schema/node_modules tests/viewer/axe/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .site .venv .venv-matrix .coverage .coverage.* .coverage-html tests/dashboards/schema/node_modules tests/viewer/axe/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \

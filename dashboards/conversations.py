@@ -52,7 +52,13 @@ NOW = [
 ]
 
 CONVERSATIONS = [
-    Panel("Messages by role", {"{{role}}": rate("messages_total", "role", _OF)}, "cps", stacked=True),
+    Panel(
+        "Messages by role",
+        {"{{role}}": rate("messages_total", "role", _OF)},
+        "cps",
+        about="A second. Results of tools are messages of the user.",
+        stacked=True,
+    ),
     Panel(
         "Invocations by outcome",
         {"{{outcome}}": rate("invocations_total", "outcome", _OF)},
@@ -60,10 +66,32 @@ CONVERSATIONS = [
         stacked=True,
         about="Strands' stop reason; `failed` where the call raised, `cancelled` where it was given up.",
     ),
-    Panel("Duration of invocations", percentiles("invocation_duration_seconds", _OF), "s"),
-    Panel("Invocations by agent", {"{{agent}}": rate("invocations_total", "agent", _OF)}, "cps", stacked=True),
-    Panel("Cut short", {"{{agent}}: {{outcome}}": rate("invocations_total", "agent, outcome", _CUT_SHORT)}, "cps"),
-    Panel("Events by type", {"{{type}}": rate("events_total", "type", _OF)}, "cps", stacked=True),
+    Panel(
+        "Duration of invocations",
+        percentiles("invocation_duration_seconds", _OF),
+        "s",
+        about="From the prompt to the answer, with all its model and tool calls.",
+    ),
+    Panel(
+        "Invocations by agent",
+        {"{{agent}}": rate("invocations_total", "agent", _OF)},
+        "cps",
+        about="Calls of an agent that have ended, a second.",
+        stacked=True,
+    ),
+    Panel(
+        "Cut short",
+        {"{{agent}}: {{outcome}}": rate("invocations_total", "agent, outcome", _CUT_SHORT)},
+        "cps",
+        about="That failed, were given up or filtered, or reached a limit: `session-log sessions --failed`.",
+    ),
+    Panel(
+        "Events by type",
+        {"{{type}}": rate("events_total", "type", _OF)},
+        "cps",
+        about="All that is appended, a second.",
+        stacked=True,
+    ),
 ]
 
 MODELS = [
@@ -75,8 +103,21 @@ MODELS = [
         stacked=True,
         about="A second. Whether `input` includes what came from the cache is the provider's choice.",
     ),
-    Panel("Tokens by agent", {"{{agent}}": rate("tokens_total", "agent", _OF)}, "cps", width=6, stacked=True),
-    Panel("Latency the provider reports", percentiles("model_latency_seconds", _OF), "s", width=6),
+    Panel(
+        "Tokens by agent",
+        {"{{agent}}": rate("tokens_total", "agent", _OF)},
+        "cps",
+        width=6,
+        about="A second, of all kinds together.",
+        stacked=True,
+    ),
+    Panel(
+        "Latency the provider reports",
+        percentiles("model_latency_seconds", _OF),
+        "s",
+        width=6,
+        about="Without the network; empty where a provider reports none.",
+    ),
     Panel(
         "Model calls by outcome",
         {"{{outcome}}": rate("model_calls_total", "outcome", _OF)},
@@ -96,19 +137,44 @@ MODELS = [
         "Model calls per invocation",
         {"{{agent}}": f"{rate('model_calls_total', 'agent', _OF)} / {rate('invocations_total', 'agent', _OF)}"},
         width=6,
+        about="Many: an agent goes round in circles with its tools.",
     ),
-    Panel("Guardrail redactions", {"{{agent}}": rate("redactions_total", "agent", _OF)}, "cps", width=6),
-    Panel("Lost by recorders", {"{{agent}}": rate("recording_lost_events_total", "agent", _OF)}, "cps", width=6),
+    Panel(
+        "Guardrail redactions",
+        {"{{agent}}": rate("redactions_total", "agent", _OF)},
+        "cps",
+        width=6,
+        about="Messages that were replaced, a second.",
+    ),
+    Panel(
+        "Lost by recorders",
+        {"{{agent}}": rate("recording_lost_events_total", "agent", _OF)},
+        "cps",
+        width=6,
+        about="Events that a `SessionRecorder` gave up; `recording.gap` tells where and why.",
+    ),
 ]
 
 TOOLS = [
-    Panel("Tool calls", {"{{tool}}": rate("tool_calls_total", "tool")}, "cps", stacked=True),
+    Panel(
+        "Tool calls",
+        {"{{tool}}": rate("tool_calls_total", "tool")},
+        "cps",
+        about="Calls that have ended, a second.",
+        stacked=True,
+    ),
     Panel(
         "Tool calls that failed",
         {"{{tool}}: {{status}}": rate("tool_calls_total", "tool, status", 'status!="success"')},
         "cps",
+        about="Whose result was an error, or that were given up; `session-log why SESSION` has the error.",
     ),
-    Panel("Duration of tool calls, 95 %", {"{{tool}}": quantile(0.95, "tool_call_duration_seconds", "tool")}, "s"),
+    Panel(
+        "Duration of tool calls, 95 %",
+        {"{{tool}}": quantile(0.95, "tool_call_duration_seconds", "tool")},
+        "s",
+        about="What 95 of 100 calls of each tool stay below.",
+    ),
     Panel(
         "Most used tools",
         {"{{tool}}": f"topk(10, {within_range('tool_calls_total', 'tool')})"},

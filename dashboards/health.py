@@ -33,6 +33,7 @@ NOW = [
         {"": f"min({PREFIX}_up)"},
         kind="stat",
         width=4,
+        about="Whether any exporter reached the server lately.",
         limits=[(0, "red"), (1, "green")],
         words=_GOOD,
     ),
@@ -42,9 +43,17 @@ NOW = [
         "s",
         kind="stat",
         width=4,
+        about="How far the slowest of the groups chosen above is behind.",
         limits=[(60, "yellow"), (300, "red")],
     ),
-    Panel("Parked", {"": f"sum({once(_group('parked_events'))})"}, kind="stat", width=4, limits=[(1, "red")]),
+    Panel(
+        "Parked",
+        {"": f"sum({once(_group('parked_events'))})"},
+        kind="stat",
+        width=4,
+        about="Events that failed too often; `session-log parked list GROUP` tells why.",
+        limits=[(1, "red")],
+    ),
     Panel(
         "Appends that failed",
         {"": share_of(rate(_APPENDS, where='outcome!~"ok|conflict|invalid"'), rate(_APPENDS))},
@@ -59,6 +68,7 @@ NOW = [
         {"": f"min({PREFIX}_server_persistent)"},
         kind="stat",
         width=4,
+        about="Whether the server writes to its disk; `session-log doctor` tells how to have it.",
         limits=[(0, "red"), (1, "green")],
         words=_GOOD,
     ),
@@ -67,30 +77,52 @@ NOW = [
         {"": f"max({PREFIX}_server_evicts_sessions)"},
         kind="stat",
         width=4,
+        about="Whether the server may delete sessions when memory runs out: its maxmemory-policy should be noeviction.",
         limits=[(1, "red")],
         words=_BAD,
     ),
 ]
 
 GROUPS = [
-    Panel("Lag in events", _by_group("lag_events")),
+    Panel("Lag in events", _by_group("lag_events"), about="Events that a group has not been given yet."),
     Panel("Lag in time", _by_group("lag_seconds", "max"), "s", about="Age of the oldest event that is not handled."),
-    Panel("Lag by partition", {"{{group}}/{{partition}}": once(_group("lag_events"))}),
+    Panel(
+        "Lag by partition",
+        {"{{group}}/{{partition}}": once(_group("lag_events"))},
+        about="One that grows alone: its consumer hangs, or a session there is busier than all others.",
+    ),
     Panel("Pending", _by_group("pending_events"), about="Given to a consumer and not settled."),
     Panel(
         "Redeliveries",
         {"{{group}}": f"sum by (group) ({once(_REDELIVERED)})"},
         "cps",
+        about="Events given once more, since a consumer failed, or went away without settling them.",
     ),
     Panel("Parked", _by_group("parked_events"), about="Failed too often, and were put aside with their error."),
-    Panel("Consumers", _by_group("consumers", "max")),
+    Panel("Consumers", _by_group("consumers", "max"), about="Consumers that a group knows, idle ones included."),
     Panel("Given up", _by_group("abandoned", "max"), about="1 where the feed is not kept for a group any more."),
-    Panel("Newest event counted", {"ago": f"time() - max({PREFIX}_newest_event_timestamp_seconds > 0)"}, "s"),
+    Panel(
+        "Newest event counted",
+        {"ago": f"time() - max({PREFIX}_newest_event_timestamp_seconds > 0)"},
+        "s",
+        about="Its age grows while no agent does anything, or the exporter counts nothing.",
+    ),
 ]
 
 WRITERS = [
-    Panel("Appends by outcome", {"{{outcome}}": rate(_APPENDS, "outcome")}, "cps", stacked=True),
-    Panel("Duration of an append", percentiles("append_duration_seconds", 'outcome="ok"'), "s"),
+    Panel(
+        "Appends by outcome",
+        {"{{outcome}}": rate(_APPENDS, "outcome")},
+        "cps",
+        about="`conflict`: another process wrote to the same agent; `unknown`: no answer came in time.",
+        stacked=True,
+    ),
+    Panel(
+        "Duration of an append",
+        percentiles("append_duration_seconds", 'outcome="ok"'),
+        "s",
+        about="With the way to the server and back, retries, and what `durability` waits for.",
+    ),
     Panel(
         "Conflicts, retries, repairs",
         {
@@ -102,14 +134,40 @@ WRITERS = [
         "cps",
         about="Rechained: the session had moved, which cost another round trip.",
     ),
-    Panel("Events appended", {"events": rate("appended_events_total")}, "cps", width=12),
-    Panel("Bytes appended", {"appended": rate("appended_bytes_total")}, "Bps", width=12),
+    Panel(
+        "Events appended",
+        {"events": rate("appended_events_total")},
+        "cps",
+        about="By writers that are instrumented.",
+        width=12,
+    ),
+    Panel(
+        "Bytes appended",
+        {"appended": rate("appended_bytes_total")},
+        "Bps",
+        about="As they are stored: compressed and encrypted, where that is chosen.",
+        width=12,
+    ),
 ]
 
 READERS = [
-    Panel("Resuming, 95 %", {"{{snapshot}}": quantile(0.95, "resume_duration_seconds", "snapshot")}, "s"),
-    Panel("Snapshot hits", {"hits": share_of(rate(_RESUMES, where='snapshot="hit"'), rate(_RESUMES))}, "percentunit"),
-    Panel("Events folded per resume", {"events": f"{rate('resume_folded_events_total')} / {rate(_RESUMES)}"}),
+    Panel(
+        "Resuming, 95 %",
+        {"{{snapshot}}": quantile(0.95, "resume_duration_seconds", "snapshot")},
+        "s",
+        about="What 95 of 100 resumes stay below, by what they found of a snapshot.",
+    ),
+    Panel(
+        "Snapshot hits",
+        {"hits": share_of(rate(_RESUMES, where='snapshot="hit"'), rate(_RESUMES))},
+        "percentunit",
+        about="Resumes that could begin with a snapshot; new and short sessions have none.",
+    ),
+    Panel(
+        "Events folded per resume",
+        {"events": f"{rate('resume_folded_events_total')} / {rate(_RESUMES)}"},
+        about="What was appended since the snapshot; many make a resume slow.",
+    ),
     Panel(
         "Bytes",
         {
@@ -118,8 +176,14 @@ READERS = [
             "snapshots saved": rate("snapshots_saved_bytes_total"),
         },
         "Bps",
+        about="What instrumented processes read from the server, and save there of snapshots.",
     ),
-    Panel("Reading a page", percentiles("read_duration_seconds"), "s"),
+    Panel(
+        "Reading a page",
+        percentiles("read_duration_seconds"),
+        "s",
+        about="Of the transcript, by `log.read` and what builds on it.",
+    ),
     Panel(
         "Deliveries",
         {
@@ -142,6 +206,7 @@ SERVER = [
         "Memory",
         {"used {{node}}": _by_node("used_memory_bytes"), "maxmemory {{node}}": _by_node("max_memory_bytes")},
         "bytes",
+        about="At maxmemory the server refuses appends; 0 is no limit.",
     ),
     Panel(
         "Memory used of what it may",
@@ -157,6 +222,7 @@ SERVER = [
             "last write ok {{node}}": _by_node("last_save_ok", "min"),
             "replicas {{node}}": _by_node("replicas"),
         },
+        about="1 is yes and 0 is no, but for the number of replicas that are connected.",
     ),
 ]
 

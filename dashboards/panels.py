@@ -176,7 +176,9 @@ def _target(panel: Panel, legend: str, expr: str, letter: str) -> dict[str, Any]
 
 def _field(panel: Panel) -> dict[str, Any]:
     steps = [{"value": None, "color": "green"}, *({"value": value, "color": color} for value, color in panel.limits)]
-    field: dict[str, Any] = {"unit": panel.unit, "thresholds": {"mode": "absolute", "steps": steps}}
+    thresholds = {"mode": "absolute", "steps": steps}
+    # On a fresh install nothing has happened yet, which is no fault.
+    field: dict[str, Any] = {"unit": panel.unit, "thresholds": thresholds, "noValue": "none yet"}
     if panel.words:
         shown = {str(value): {"text": text, "color": color} for value, (text, color) in panel.words.items()}
         field["mappings"] = [{"type": "value", "options": shown}]

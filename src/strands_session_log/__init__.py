@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .server import Durability, Finding, ServerReport
     from .session_log import (
         Archive,
+        CurrentRun,
         ErasurePlan,
         LegalHold,
         Retention,
@@ -53,8 +54,10 @@ if TYPE_CHECKING:
         RetentionPolicy,
         RetentionReport,
         RetentionStep,
+        RunLease,
         ServerInspection,
         SessionLog,
+        SessionRuns,
         SubjectExport,
         SubjectPlace,
         SubjectReport,
@@ -117,6 +120,7 @@ __all__ = [
     "BundledSession",
     "Change",
     "CheckedEvents",
+    "CurrentRun",
     "DataKey",
     "Deliveries",
     "Delivery",
@@ -163,6 +167,7 @@ __all__ = [
     "RetentionReport",
     "RetentionStep",
     "Role",
+    "RunLease",
     "ServerInspection",
     "ServerReport",
     "SessionAt",
@@ -171,6 +176,7 @@ __all__ = [
     "SessionInfo",
     "SessionLog",
     "SessionRecorder",
+    "SessionRuns",
     "SessionState",
     "ShreddedKey",
     "SnapshotKey",
@@ -230,9 +236,10 @@ if not TYPE_CHECKING:
             "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "Archive ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy RetentionReport "
-            "RetentionStep ServerInspection SessionLog SubjectExport SubjectPlace SubjectReport SubjectStep Subjects "
-            "check_forks drop_archived forget_archived inspect_server parse_duration restore_archived",
+            "session_log": "Archive CurrentRun ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy "
+            "RetentionReport RetentionStep RunLease ServerInspection SessionLog SessionRuns SubjectExport "
+            "SubjectPlace SubjectReport SubjectStep Subjects check_forks drop_archived forget_archived "
+            "inspect_server parse_duration restore_archived",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

@@ -43,6 +43,7 @@ class SessionKeys(NamedTuple):
     due: str
     holds: str
     subjects: str
+    run: str
 
     @property
     def append(self) -> tuple[str, ...]:
@@ -75,7 +76,7 @@ class SessionKeys(NamedTuple):
         of_session = self.events, self.head, self.snapshot, self.live, self.rewrite, self.ids
         tombstones = self.tombstones, f"{self.tombstones}:times"
         of_partition = self.sessions, self.feed, self.position, *tombstones, self.texts
-        return *of_session, *of_partition, self.due, self.holds, self.subjects
+        return *of_session, *of_partition, self.due, self.holds, self.subjects, self.run
 
 
 class GroupKeys(NamedTuple):
@@ -239,6 +240,7 @@ def _session_keys(keyspace: Keyspace, session_id: str) -> SessionKeys:
         due=keyspace.due(partition),
         holds=keyspace.holds(partition),
         subjects=keyspace.subjects(partition),
+        run=f"{prefix}:run",
     )
 
 

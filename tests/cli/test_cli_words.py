@@ -272,6 +272,7 @@ def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
         "archive": ["s-43", "--archive", str(tmp_path / "archive"), "--drop"],
         "archived": ["--archive", str(tmp_path / "archive")],
         "restore": ["s-43", "--archive", str(tmp_path / "archive")],
+        "search": ["jacket", "--index", str(tmp_path / "search.db")],
         "delete": ["s-43", "--yes"],
         "groups delete": ["g", "--yes"],
     }
@@ -279,9 +280,10 @@ def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
     (tmp_path / "key").write_bytes(b"k" * 32)
     monkeypatch.setenv("SESSION_LOG_SUBJECT_KEY_FILE", str(tmp_path / "key"))
     (tmp_path / "policies.json").write_text('{"policy": [{"keep_last": 1}]}')
+    run("index", "--index", str(tmp_path / "search.db"), "--once")
     with_json = {name for name, one in commands_in(get_command(app)) if any("--json" in it.opts for it in one.params)}
     of_keys = {f"keys {name}" for name in ("new", "list", "rotate", "shred")}
-    elsewhere = {"tail", "groups catch-up", "groups skip", "retention sweep", "witness"} | of_keys
+    elsewhere = {"tail", "groups catch-up", "groups skip", "retention sweep", "witness", "forward"} | of_keys
     assert with_json - set(calls) == elsewhere, "call the new one here, too"
     printed = {
         name: run(*name.split(), *words, "--json", exit_code=None).stdout.splitlines()

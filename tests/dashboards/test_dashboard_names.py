@@ -85,6 +85,13 @@ def test_no_two_panels_overlap_and_each_has_a_number_of_its_own() -> None:
         assert len({panel["id"] for panel in panels}) == len(panels)
 
 
+def test_every_panel_says_what_to_read_from_it_and_shows_words_where_nothing_has_happened() -> None:
+    for path in BOARDS:
+        panels = [panel for panel in json.loads(path.read_text())["panels"] if panel["type"] != "row"]
+        assert {panel["title"] for panel in panels if not panel["description"].endswith(".")} == set()
+        assert {panel["fieldConfig"]["defaults"]["noValue"] for panel in panels} == {"none yet"}
+
+
 def test_every_recording_rule_is_named_for_what_it_does_and_every_alert_says_what_to_do() -> None:
     for path in RULES:
         for rule in rules_of(path):
@@ -129,6 +136,14 @@ def test_the_composition_mounts_what_there_is() -> None:
     paths = {path for path in mounted if path.startswith(".")}
     assert all((DASHBOARDS / path).exists() for path in paths)
     assert {f"./grafana/{path.name}" for path in BOARDS} <= paths
+
+
+def test_what_is_ours_in_the_composition_can_write_nothing_and_gain_no_rights() -> None:
+    services = yaml.safe_load((DASHBOARDS / "compose.yaml").read_text())["services"]
+    ours = {name: service for name, service in services.items() if "build" in service}
+    assert set(ours) == {"exporter", "viewer"}
+    assert all(service["read_only"] is True and service["cap_drop"] == ["ALL"] for service in ours.values())
+    assert all(service["security_opt"] == ["no-new-privileges:true"] for service in ours.values())
 
 
 def test_the_composition_listens_on_this_machine_only() -> None:

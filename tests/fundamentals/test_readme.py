@@ -28,6 +28,9 @@ SEALS = README.parent / "docs" / "seals.md"
 EXPORTS = README.parent / "docs" / "exports.md"
 ENCRYPTION = README.parent / "docs" / "encryption.md"
 ARCHIVE = README.parent / "docs" / "archive.md"
+SEARCH = README.parent / "docs" / "search.md"
+STREAMING = README.parent / "docs" / "streaming.md"
+TUTORIAL = README.parent / "docs" / "tutorial.md"
 URL = re.findall(r"^\$ export SESSION_LOG_URL=(.*)$", README.read_text(), re.MULTILINE)[0]
 NOT_RUN = {
     "demo": "plays for seconds, and has tests of its own",
@@ -71,7 +74,7 @@ def test_the_readme_runs_as_it_stands_in_a_directory_of_its_own(
     for command in ran:
         # It asks, where there is somebody to ask; and what is sought may not be there.
         asks = command[0] == "rewind" and "--dry-run" not in command
-        run(*command, *(["--yes"] if asks else []), exit_code=None if command[0] == "grep" else 0)
+        run(*command, *(["--yes"] if asks else []), exit_code=None if command[0] in ("grep", "search") else 0)
 
 
 def test_the_first_snippets_of_the_readme_go_on_in_another_process(tmp_path: Path) -> None:
@@ -81,6 +84,18 @@ def test_the_first_snippets_of_the_readme_go_on_in_another_process(tmp_path: Pat
     again = "\n".join(line for line in made if not line.startswith("agent"))
     assert "My name" in asked
     assert run_as_program(f"{again}\n{second}", tmp_path).startswith("[{'text': 'Nice to meet you, Ada.'}]\n")
+
+
+def test_the_tutorial_runs_and_its_commands_show_what_it_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = run_as_program("\n".join(blocks_of(TUTORIAL)), tmp_path)
+    assert "It is sunny in Lisbon" in said
+    assert "\n4 messages are there already\n" in said
+    assert said.endswith("4 messages then\n")
+    monkeypatch.chdir(tmp_path)
+    commands = [command for command in commands_of(TUTORIAL) if command[0] not in NOT_RUN]
+    assert len(commands) == 4
+    for command in commands:
+        runner("embedded:///./sessions", "strands")(*command)
 
 
 def test_the_page_about_metrics_runs_from_top_to_bottom(tmp_path: Path) -> None:
@@ -109,10 +124,23 @@ def test_the_page_about_the_archive_resumes_a_session_from_it(tmp_path: Path) ->
     assert run_as_program(f"{local}\nprint(log.head('s-42').revision)\nlog.close()", tmp_path) == "1\n"
 
 
+def test_the_page_about_searching_finds_what_was_said(tmp_path: Path) -> None:
+    (block,) = blocks_of(SEARCH)
+    program = f"""{block}
+from strands_session_log import events
+
+said = {{"role": "user", "content": [{{"text": "I want my money back."}}]}}
+with SessionLog.connect("embedded:") as log:
+    log.append("s-42", events.MessageAdded({{"message": said, "message_id": 0}}, "default"))
+    print(*refunds(log, Path("search.db")))
+"""
+    assert run_as_program(program, tmp_path) == "s-42 1: I want my money back.\n"
+
+
 def test_no_other_page_has_python_that_nobody_runs() -> None:
     pages = {page.name for page in README.parent.joinpath("docs").glob("*.md") if blocks_of(page)}
     # That of the format is run beside what it is about.
-    about_agents = {METRICS.name, SUBSCRIPTIONS.name, VIEWER.name}
+    about_agents = {METRICS.name, SEARCH.name, STREAMING.name, SUBSCRIPTIONS.name, TUTORIAL.name, VIEWER.name}
     about_evidence = {RETENTION.name, SUBJECTS.name, ARCHIVE.name, SEALS.name, EXPORTS.name, ENCRYPTION.name}
     assert pages == {*about_agents, *about_evidence, "format.md"}
 
@@ -181,6 +209,22 @@ log.close()
 """
     mounted = re.sub(r"valkey://[^\"]*", f"embedded://{tmp_path}/log", block)
     assert run_as_program(mounted + ask, tmp_path) == "200 404\n"
+
+
+def test_the_page_about_streaming_follows_a_session_from_an_application(tmp_path: Path) -> None:
+    (block,) = blocks_of(STREAMING)
+    ask = """
+from starlette.testclient import TestClient
+from strands_session_log import events as kinds
+log.append("s-42", kinds.Custom("custom.note", {"n": 1}))
+with TestClient(web) as browser:
+    print(browser.get("/events/s-43").status_code)
+    with browser.websocket_connect("/socket/s-42") as following:
+        print(following.receive_json()["data"]["data"])
+log.close()
+"""
+    local = re.sub(r"valkey://[^\"]*", f"embedded://{tmp_path}/log", block)
+    assert run_as_program(local + ask, tmp_path) == "404\n{'n': 1}\n"
 
 
 def test_the_page_about_subscriptions_runs_from_top_to_bottom(session_log: SessionLog) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 
 VIEWER = Path(__file__).parents[2] / "consumers" / "strands_session_log_consumers" / "viewer"
 VENDORED = VIEWER / "static" / "vendor"
+BILL = VIEWER / "vendor.cdx.json"
 
 
 class VendoredPackage(NamedTuple):
@@ -48,6 +50,31 @@ def packages() -> list[VendoredPackage]:
     """What vendor.toml names."""
     toml: Any = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     return [VendoredPackage(**one) for one in toml.loads((VIEWER / "vendor.toml").read_text())["package"]]
+
+
+def bill() -> str:
+    """What vendor.toml names as a CycloneDX SBOM, which the wheel carries."""
+    made = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "components": [_component(package) for package in packages()],
+    }
+    return json.dumps(made, indent=2) + "\n"
+
+
+def _component(package: VendoredPackage) -> dict[str, Any]:
+    sha512 = base64.b64decode(package.integrity.removeprefix("sha512-")).hex()
+    url = f"pkg:npm/{package.name.replace('@', '%40')}@{package.version}"
+    return {
+        "type": "library",
+        "bom-ref": url,
+        "name": package.name,
+        "version": package.version,
+        "hashes": [{"alg": "SHA-512", "content": sha512}],
+        "licenses": [{"license": {"id": package.license}}],
+        "purl": url,
+    }
 
 
 def digest(content: bytes) -> str:
@@ -91,3 +118,4 @@ def fetch(package: VendoredPackage) -> None:
 if __name__ == "__main__":
     for one in packages():
         fetch(one)
+    BILL.write_text(bill())

@@ -53,6 +53,7 @@ def test_the_layout_is_the_documented_one() -> None:
         f"strands:{{{tag}}}:due",
         f"strands:{{{tag}}}:holds",
         f"strands:{{{tag}}}:subjects",
+        f"strands:{{{tag}}}:session:s-42:run",
     )
 
 

@@ -22,6 +22,7 @@ from strands_session_log import (
 from strands_session_log.keys import DEFAULT_PARTITIONS
 from strands_session_log.session_log.settings import LogSettings
 from strands_session_log.subscription.settings import SubscriptionSettings
+from strands_session_log_consumers.agui.settings import AguiSettings
 from strands_session_log_consumers.mcp import McpSettings
 from strands_session_log_consumers.viewer.settings import ViewerSettings
 
@@ -37,6 +38,7 @@ DOCUMENTED = {
     "Subscriber": Subscriber,
     "ViewerSettings": ViewerSettings,
     "McpSettings": McpSettings,
+    "AguiSettings": AguiSettings,
 }
 
 

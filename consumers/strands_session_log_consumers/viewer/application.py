@@ -54,6 +54,7 @@ from .pages.events import EventPages
 from .pages.exports import ExportPages
 from .pages.inbox import InboxPages
 from .pages.live import LivePages
+from .pages.search import SearchPages
 from .pages.session import SessionPages
 from .pages.sessions import ListPages
 from .pages.verification import CheckPages
@@ -66,6 +67,9 @@ logger = logging.getLogger(__name__)
 _NOT_AS_WRITTEN: Final = "That is not what was written"
 _COMPRESSION: Final = 5
 """Nine, as is usual, takes half as long again for 4 % less."""
+
+
+_PAGES: Final = (ListPages, SearchPages, SessionPages, EventPages, CheckPages, ExportPages, LivePages)
 
 
 class _Number(Convertor[int]):
@@ -99,7 +103,7 @@ def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = Non
     pages = [
         inbox,
         ApiPages(viewer, waiting),
-        *(kind(viewer) for kind in (ListPages, SessionPages, EventPages, CheckPages, ExportPages, LivePages)),
+        *(kind(viewer) for kind in _PAGES),
     ]
     shown = chain(*(one.routes().items() for one in pages))
     sent = {**ActPages(viewer).form_routes(), **inbox.form_routes()}.items()

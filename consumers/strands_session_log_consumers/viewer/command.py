@@ -31,6 +31,7 @@ EPILOG = (
     'session-log view --host 0.0.0.0 --host-name agents.example.com --token "$(cat token)"'
 )
 TOKEN_VARIABLE: Final = "SESSION_LOG_VIEWER_TOKEN"
+INDEX_VARIABLE: Final = "SESSION_LOG_SEARCH_INDEX"
 SECRET_VARIABLE: Final = "SESSION_LOG_ANSWER_SECRET"
 _EXTRA: Final = frozenset(("starlette", "uvicorn", "sse_starlette", "jinja2", "nh3", "markdown_it", "pygments"))
 _LEAST_TOKEN: Final = 16
@@ -97,6 +98,15 @@ def command(
     answers: AnswersOption = None,
     access_log: AccessLogOption = "",
     user_header: UserHeaderOption = "X-Forwarded-User",
+    index: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            envvar=INDEX_VARIABLE,
+            help="A search index, as `session-log index` keeps it.",
+            show_default=False,
+        ),
+    ] = "",
     mask: Annotated[
         bool, typer.Option("--mask/--no-mask", help="Hide what looks like a key or a password until it is clicked.")
     ] = True,
@@ -125,6 +135,7 @@ def command(
             mask=mask,
             access_log=access,
             user_header=user_header if trust_proxy else "",
+            search_index=index,
         )
         shown = next(iter(host_name or ()), host)
         first = prefix.rstrip("/") + (session_path(session, at=at) if session else "/")

@@ -78,6 +78,7 @@ class Viewer:
             "nonce": request.state.nonce,
             "page": "",
             "mask": self.settings.mask,
+            "searches": bool(self.settings.search_index),
             "path": lambda path: self.path(request, path),
             "asset": lambda name: self.path(request, f"/static/{asset_version(name)}/{name}"),
             **values,

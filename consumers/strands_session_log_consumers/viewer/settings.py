@@ -23,6 +23,7 @@ class ViewerSettings:
         mask: Whether what looks like a key or a password is hidden until it is clicked; a courtesy at the eye only.
         access_log: Where each look is noted, a line of JSON each; None for nowhere.
         user_header: The header in which a proxy says who asks, for the access log; empty to believe none.
+        search_index: File with the index that `session-log index` keeps; empty for no page to search.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -34,6 +35,7 @@ class ViewerSettings:
     mask: bool = True
     access_log: TextIO | None = None
     user_header: str = ""
+    search_index: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.

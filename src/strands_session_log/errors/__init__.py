@@ -17,6 +17,8 @@ from .conflicts import (
     AlreadyAnsweredError,
     ConcurrentWriteError,
     EventOrderError,
+    RunInProgressError,
+    RunLeaseLostError,
     SessionHeldError,
     SessionLostError,
     SessionNotHeldError,
@@ -82,6 +84,7 @@ from .server import (
 from .settings import (
     InvalidPolicyError,
     InvalidSettingError,
+    MissingExtraError,
     UnknownArgumentError,
     check_choice,
     check_flag,
@@ -149,6 +152,8 @@ __all__ = [
     "PositionUnknownError",
     "ReadOnlyServerError",
     "RevisionNotFoundError",
+    "RunInProgressError",
+    "RunLeaseLostError",
     "SealBusyError",
     "SealDamagedError",
     "SealError",
@@ -389,11 +394,3 @@ class ConfigChangedError(NamespaceMismatchError):
             f"{key!r} says partitions={expected}, but the namespace was laid out with {actual}, and its sessions "
             f"cannot be found with another count: HSET {key} partitions {actual}",
         )
-
-
-class MissingExtraError(SessionLogError, ImportError):
-    """An optional part of the package is not installed."""
-
-    def __init__(self, extra: str, purpose: str) -> None:
-        self.extra, self.purpose = extra, purpose
-        super().__init__(f"{purpose} needs an extra: pip install 'strands-session-log[{extra}]'")

@@ -129,3 +129,35 @@ def _listed(ids: Sequence[EventId]) -> str:
 
 def _words(fields: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value!r}" for name, value in fields.items())
+
+
+class RunInProgressError(SessionLogError):
+    """Another run of the session is in progress; this one did not begin.
+
+    Attributes:
+        session_id: The session.
+        run_id: The run that is in progress.
+    """
+
+    def __init__(self, session_id: str, run_id: str) -> None:
+        self.session_id, self.run_id = session_id, run_id
+        super().__init__(
+            f"run {run_id!r} of session {session_id!r} is in progress: wait until it has ended, or stop it with "
+            "SessionRuns(log, session_id).stop()"
+        )
+
+
+class RunLeaseLostError(SessionLogError):
+    """The lease of a run is not its holder's any more: it ran out, or the session was deleted.
+
+    Attributes:
+        session_id: The session.
+        run_id: The run whose lease it was.
+    """
+
+    def __init__(self, session_id: str, run_id: str) -> None:
+        self.session_id, self.run_id = session_id, run_id
+        super().__init__(
+            f"the lease of run {run_id!r} of session {session_id!r} is lost: it was not renewed in time, or the "
+            "session was deleted; end the run, others may have begun another"
+        )

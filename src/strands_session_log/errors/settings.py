@@ -158,3 +158,11 @@ def with_settings_of(other: Callable[..., object]) -> Callable[[Callable[P, R]],
         return function
 
     return with_settings
+
+
+class MissingExtraError(SessionLogError, ImportError):
+    """An optional part of the package is not installed."""
+
+    def __init__(self, extra: str, purpose: str) -> None:
+        self.extra, self.purpose = extra, purpose
+        super().__init__(f"{purpose} needs an extra: pip install 'strands-session-log[{extra}]'")

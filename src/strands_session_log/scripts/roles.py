@@ -40,6 +40,7 @@ from . import (
     ONCE,
     OUTCOME,
     RECOUNT,
+    RUN,
     SAVE,
     STANDING,
     STORAGE_DELETE,
@@ -134,7 +135,7 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 
 _WRITING = (
-    *(APPEND, APPEND_SEALED, ONCE, IDS, OUTCOME, RECOUNT, SAVE, SUBJECTS, TOUCH, TTL, LIFE, LIVE),
+    *(APPEND, APPEND_SEALED, ONCE, IDS, OUTCOME, RECOUNT, RUN, SAVE, SUBJECTS, TOUCH, TTL, LIFE, LIVE),
     *(FORK, FORK_COPY, FORK_NOTE, IMPORT),
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM),
 )

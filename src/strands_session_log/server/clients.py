@@ -25,8 +25,8 @@ AnyClient: TypeAlias = "valkey.Valkey | valkey.ValkeyCluster"
 _driver: Any = valkey
 _DEFAULTS: Mapping[str, Any] = {
     "client_name": "strands-session-log",
-    # What the driver is called is not told to the server: Redis 7.0 has no `CLIENT SETINFO`, so a role that is to be the
-    # same on every server cannot allow it, and each connection would be a refusal in the server's `ACL LOG`.
+    # What the driver is called is not told to the server: Redis 7.0 has no `CLIENT SETINFO`, so a role that is to be
+    # the same on every server cannot allow it, and each connection would be a refusal in the server's `ACL LOG`.
     "lib_name": None,
     "lib_version": None,
     "socket_connect_timeout": 5.0,

@@ -9,12 +9,14 @@ from .log import SessionLog
 from .policies import RetentionPolicies, RetentionPolicy
 from .providing import providing
 from .retention import LegalHold, Retention, RetentionReport, RetentionStep
+from .runs import CurrentRun, RunLease, SessionRuns
 from .subject_export import SubjectExport
 from .subject_places import SubjectPlace, SubjectReport, SubjectStep
 from .subjects import Subjects
 
 __all__ = [
     "Archive",
+    "CurrentRun",
     "ErasurePlan",
     "LegalHold",
     "Retention",
@@ -22,8 +24,10 @@ __all__ = [
     "RetentionPolicy",
     "RetentionReport",
     "RetentionStep",
+    "RunLease",
     "ServerInspection",
     "SessionLog",
+    "SessionRuns",
     "SubjectExport",
     "SubjectPlace",
     "SubjectReport",

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from ..evidence import BundleSummary, ExportOptions, ImportedSession, ImportOptions, Sink
     from ..seals import Seals
     from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
-    from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
+    from ..tail import FeedPosition, FeedTail, LivePoint, LiveTail, Tail
 
 DEFAULT_SNAPSHOTS = SnapshotSettings()
 DEFAULT_FEED = FeedRetention()
@@ -461,11 +461,10 @@ class SessionLog(NotCopied):
         """
         if session_id is None:
             return tails.tail_feed(self._multiplexer, self._impatient(), after, types, agent)
-        if isinstance(after, tails.FeedPosition):
-            after = str(after)
-        return tails.tail_session(self._multiplexer, self._impatient(), session_id, after, types, agent)
+        point = str(after) if isinstance(after, tails.FeedPosition) else after
+        return tails.tail_session(self._multiplexer, self._impatient(), session_id, point, types, agent)
 
-    def live(self, session_id: str, after: LivePosition | EventId | str | None = None) -> LiveTail:
+    def live(self, session_id: str, after: LivePoint | str | None = None, types: str | Sequence[str] = ()) -> LiveTail:
         """Follow what is being said in a session: pieces of messages, and each message once it is in the log.
 
         Needs `LiveTokens` on the agent. Nothing is promised of the pieces; the messages are those of the log.
@@ -476,12 +475,13 @@ class SessionLog(NotCopied):
                 messages that were finished since. An event's id: the messages after it, and all there is of those
                 being said. A piece's id: what follows it, and messages of that time once more. Left out, what is
                 being said now from its beginning.
+            types: Of which types other events are to come, in their place among the messages.
 
         Raises:
             InvalidPointError: When `after` is no position and no id.
             InvalidIdError: When the session id cannot be one.
         """
-        return tails.tail_live(self._multiplexer, self._impatient(), session_id, after)
+        return tails.tail_live(self._multiplexer, self._impatient(), session_id, after, types)
 
     def fork(
         self,

@@ -8,6 +8,7 @@ from ..on_demand import on_demand
 
 if TYPE_CHECKING:
     from .feed_tail import FeedPosition, FeedTail, tail_feed
+    from .live_cursor import LivePoint
     from .live_position import LivePosition
     from .live_tail import LiveTail, tail_live
     from .multiplexer import Multiplexer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FeedPosition",
     "FeedTail",
+    "LivePoint",
     "LivePosition",
     "LiveTail",
     "Multiplexer",
@@ -30,6 +32,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "feed_tail": "FeedPosition FeedTail tail_feed",
+            "live_cursor": "LivePoint",
             "live_position": "LivePosition",
             "live_tail": "LiveTail tail_live",
             "multiplexer": "Multiplexer",

@@ -102,6 +102,7 @@ class MessageCursor(SessionCursor):
         after: What is known: an event or a piece, or one of each; None for all that is in the log, and no piece.
         buffer: Where they go.
         deltas: Those to be followed once all that was written by then is in the buffer.
+        types: Of which types other events are to come, too.
 
     Attributes:
         start: Where it begins, once that is known.
@@ -114,8 +115,10 @@ class MessageCursor(SessionCursor):
         after: LivePoint | None,
         buffer: Buffer[Recorded],
         deltas: DeltaCursor,
+        types: str | Sequence[str] = (),
     ) -> None:
-        super().__init__(log, session_id, None, selector(_MESSAGES), buffer)
+        others = (types,) if isinstance(types, str) else tuple(types)
+        super().__init__(log, session_id, None, selector((_MESSAGES, *others)), buffer)
         self.start: LivePosition | None = None
         self._after_point, self._deltas = after, deltas
         self._is_behind = True

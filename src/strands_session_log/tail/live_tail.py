@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from ..codec.delta import DISCARDED, Delta
@@ -77,7 +77,13 @@ class LiveTail(Tail[LiveItem]):
         return found
 
 
-def tail_live(multiplexer: Multiplexer, log: EventLog, session_id: str, after: LivePoint | str | None) -> LiveTail:
+def tail_live(
+    multiplexer: Multiplexer,
+    log: EventLog,
+    session_id: str,
+    after: LivePoint | str | None,
+    types: str | Sequence[str] = (),
+) -> LiveTail:
     """Follow what is being said in a session, see `SessionLog.live`.
 
     Raises:
@@ -88,7 +94,7 @@ def tail_live(multiplexer: Multiplexer, log: EventLog, session_id: str, after: L
     known = _point(after)
     buffer = Buffer[Any](2)
     deltas = DeltaCursor(log, session_id, buffer)
-    messages = MessageCursor(log, session_id, known, buffer, deltas)
+    messages = MessageCursor(log, session_id, known, buffer, deltas, types)
     return LiveTail(multiplexer, buffer, messages, deltas, known)
 
 

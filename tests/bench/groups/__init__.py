@@ -19,6 +19,7 @@ GROUPS = {
     "crowd": "resuming with 50,000 other sessions on the server",
     "long": "a session of 100,000 events: resumed, replayed, looked back in, forked, rewound",
     "find": "finding what failed among 20,000 sessions",
+    "search": "searching in 1,000,000 messages, and indexing what is said",
     "seal": "sealing 10,000 changed sessions, and checking what was sealed",
     "bundle": "exporting 100,000 events to a bundle and bringing them back, and what memory that takes",
     "size": "bytes on the server, and bytes written for snapshots",

@@ -303,6 +303,22 @@ OPERATIONS: Final[Sequence[Operation]] = (
         media_type="text/event-stream",
     ),
     Operation(
+        "search",
+        "/search",
+        "What was said that has some words, newest first",
+        "Hits",
+        (
+            QueryParameter("q", 'Words that must all be there; AND, OR, NOT, ( ), "a phrase", begin*.'),
+            QueryParameter("agent", "Only in this agent's transcripts."),
+            QueryParameter("label", "Only in sessions with this label: `name=value`."),
+            QueryParameter("since", "Only what was said then or later: ISO, or relative (-8h)."),
+            QueryParameter("until", "Only what was said until then."),
+            QueryParameter("before", "The `next` of the page before."),
+            limit(20, 200),
+        ),
+        "Where the viewer was started with a search index; else there is nothing here (404).",
+    ),
+    Operation(
         "inbox",
         "/inbox",
         "Who waits for a person",

@@ -19,6 +19,7 @@ from ..context import Viewer
 from ..conversation.index import BLOCK, TurnStart
 from ..inbox.waiting import Inbox
 from ..json_answers import dumped, event_line, json_answer
+from ..pages.search import searched
 from ..pages.sessions import FILTERS, listed
 from ..rendering import word_of
 from .document import API, MOST_BLOCKS, MOST_REVISIONS, OPERATIONS, Operation, document, read_query, whole
@@ -140,6 +141,12 @@ class ApiPages:
 
     async def _live(self, request: Request, session_id: str, after: int | None) -> Response:
         return await self._live_pages.answer(request, session_id, after)
+
+    def _search(self, limit: int, before: str | None, **asked: str | None) -> Response:
+        wanted = {name: value or "" for name, value in asked.items()}
+        hits = searched(self._viewer, wanted, before, limit)
+        cursor = hits[-1].cursor if len(hits) == limit else None
+        return json_answer({"hits": [hit.to_json() for hit in hits], "next": cursor})
 
     def _inbox(self, agent: str | None, order: str, before: str | None) -> Response:
         items, more = self._waiting.page(agent, before, order == "newest")

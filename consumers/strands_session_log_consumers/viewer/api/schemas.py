@@ -218,6 +218,22 @@ SCHEMAS: Final[Mapping[str, Any]] = {
         before={"type": "array", "items": _ref("Message"), "description": "What was said last."},
         sent=_or_null(_object("The answer that was sent.", person=_TEXT, answer=_ANYTHING, time=_TIME)),
     ),
+    "Hits": _object(
+        "A page of what was found.",
+        hits=_list(
+            _object(
+                "A message.",
+                session_id=_TEXT,
+                id=_ID,
+                agent=_TEXT,
+                role=_TEXT,
+                text={"type": "string", "description": "What it says around what was found."},
+                found=_list(_TEXT),
+                cursor=_TEXT,
+            )
+        ),
+        next=_CURSOR,
+    ),
     "Inbox": _object("Who waits for a person.", waiting=_list(_ref("Waiting")), next=_CURSOR),
 }
 

@@ -15,7 +15,7 @@
 -- {'held', since which events}; {'kept'} where it is not as 9 has it. Deleting is the cure for a session of which nothing
 -- else can be read, so whatever stands there is no obstacle, but for a hold; nor is a feed that is none.
 local call = redis.call
-local events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, by_time, texts, due, holds, subjects = unpack(KEYS)
+local events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, by_time, texts, due, holds, subjects, run = unpack(KEYS)
 local session, token, by, reason, stay, stay_ms, most, most_lives, condition, archived = unpack(ARGV)
 local name = redis.sha1hex(session)
 
@@ -63,7 +63,7 @@ end
 call('ZCARD', by_time)
 
 -- First a write that is never refused for want of memory; once it is done, none is.
-call('UNLINK', events, head, snapshot, live, rewrite, ids)
+call('UNLINK', events, head, snapshot, live, rewrite, ids, run)
 redis.pcall('ZREM', sessions, session)
 redis.pcall('ZREM', due, session)
 local about = type(known[6]) == 'string' and known[6] or nil

@@ -1,0 +1,235 @@
+"""The web application: `POST /` begins a run, `GET /threads/ID` follows it, `POST /threads/ID/stop` stops it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from inspect import isawaitable
+from typing import Any, Final
+
+from strands_session_log import EventId, LivePosition, LiveTokens, RunLease, SessionLog, SessionRuns
+from strands_session_log.errors import (
+    InvalidIdError,
+    InvalidPointError,
+    MissingExtraError,
+    RunInProgressError,
+    ServerUnavailableError,
+    SessionNotFoundError,
+)
+
+try:
+    from ag_ui.core import RunAgentInput
+    from anyio import to_thread
+    from pydantic import ValidationError
+    from starlette.applications import Starlette
+    from starlette.exceptions import HTTPException
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, Response, StreamingResponse
+    from starlette.routing import Route
+except ImportError as missing:
+    raise MissingExtraError("agui", "serving AG-UI") from missing
+
+from .channel import ThreadHub
+from .messages import NothingToAskError, prompt_of
+from .running import AguiRun, MakeAgent, RunWorker, begin_run
+from .settings import AguiSettings
+
+Authorize = Callable[[Request, str], Any]
+
+_QUEUE_LOOK: Final = 0.2
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+def app(
+    log: SessionLog,
+    make_agent: MakeAgent,
+    *,
+    authorize: Authorize | None = None,
+    settings: AguiSettings | None = None,
+) -> Starlette:
+    """A web application by which front ends have agents run, and follow them.
+
+    Args:
+        log: The log that keeps the threads; a thread is a session.
+        make_agent: Makes the agent of a run, see `AguiRun`; may be async. It is called in the thread of the run.
+        authorize: Asked before anything is done, with the request and the thread: what is false is refused with 403.
+            What it answers is `AguiRun.user`. May be async. Without it, whoever reaches the application may do all.
+        settings: How runs are held and followed.
+    """
+    serving = AguiServing(log, make_agent, authorize, settings or AguiSettings())
+    routes = [
+        Route("/", serving.run, methods=["POST"]),
+        Route("/threads/{thread_id}", serving.follow, methods=["GET"]),
+        Route("/threads/{thread_id}/stop", serving.stop, methods=["POST"]),
+    ]
+    handlers: Any = {
+        InvalidIdError: partial(_refused, 400),
+        InvalidPointError: partial(_refused, 400),
+        NothingToAskError: partial(_refused, 422),
+        RunInProgressError: partial(_refused, 409),
+        SessionNotFoundError: partial(_refused, 404),
+        ServerUnavailableError: partial(_refused, 503),
+    }
+    made = Starlette(routes=routes, exception_handlers=handlers, lifespan=serving.lifespan)
+    made.state.agui = serving
+    return made
+
+
+def mount(other: Any, path: str, log: SessionLog, make_agent: MakeAgent, **options: Any) -> Starlette:
+    """Put it into an application of Starlette or FastAPI.
+
+    That tells what is mounted in it nothing of its end: call `await mounted.state.agui.close()` there.
+
+    Args:
+        other: The application.
+        path: Under which path.
+        log: As for `app`.
+        make_agent: As for `app`.
+        **options: As for `app`.
+    """
+    made = app(log, make_agent, **options)
+    other.mount(path, made)
+    return made
+
+
+async def _refused(status: int, request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status)
+
+
+class AguiServing:
+    """Answers requests.
+
+    Args:
+        log: The log.
+        make_agent: Makes agents.
+        authorize: Says who may.
+        settings: How runs are held and followed.
+    """
+
+    def __init__(
+        self, log: SessionLog, make_agent: MakeAgent, authorize: Authorize | None, settings: AguiSettings
+    ) -> None:
+        self._log, self._make_agent, self._authorize, self._settings = log, make_agent, authorize, settings
+        self._hub = ThreadHub(log, settings)
+        self._workers = set[RunWorker]()
+
+    @asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Until the application ends."""
+        try:
+            yield
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Let runs go on for a while, then stop them, and follow nothing any more."""
+        self._hub.close()
+        await to_thread.run_sync(self._wait_for_runs, self._settings.grace)
+        for worker in list(self._workers):
+            worker.stop()
+        await to_thread.run_sync(self._wait_for_runs, self._settings.grace)
+
+    def _wait_for_runs(self, timeout: float) -> None:
+        for worker in list(self._workers):
+            worker.join(timeout)
+
+    async def run(self, request: Request) -> Response:
+        """Begin a run and follow it; one that was begun already, by a request that was cut off, is followed only."""
+        try:
+            asked = RunAgentInput.model_validate_json(await request.body())
+        except ValidationError as error:
+            raise HTTPException(422, f"no RunAgentInput: {error.error_count()} errors") from error
+        user = await self._user(request, asked.thread_id)
+        prompt, message_id = prompt_of(asked)
+        lease = await self._lease(asked)
+        if lease is None:
+            return await self._following(asked.thread_id, 0)
+        try:
+            open_run, is_known = await self._before(asked)
+            if is_known:
+                await to_thread.run_sync(lease.release)
+                return await self._following(asked.thread_id, 0)
+            manager, started = await to_thread.run_sync(
+                begin_run, self._log, asked, lease, message_id, open_run, self._settings
+            )
+        except BaseException:
+            await to_thread.run_sync(lease.release)
+            raise
+        tokens = LiveTokens(self._log, asked.thread_id, interval=0.02)
+        run = AguiRun(asked, manager, tokens, user)
+        agent_id, ended = self._settings.agent_id, self._workers.discard
+        worker = RunWorker(self._log, run, prompt, self._make_agent, lease, agent_id, ended)
+        self._workers.add(worker)
+        worker.start()
+        return await self._following(asked.thread_id, started.revision)
+
+    async def _lease(self, asked: RunAgentInput) -> RunLease | None:
+        """The lease of the run; None if this very run is in progress."""
+        if len(self._workers) >= self._settings.most_runs:
+            raise HTTPException(503, f"{self._settings.most_runs} runs are in progress already")
+        runs, loop = SessionRuns(self._log, asked.thread_id), asyncio.get_running_loop()
+        until = loop.time() + (self._settings.queue if self._settings.on_busy == "queue" else 0)
+        while True:
+            try:
+                return await to_thread.run_sync(runs.acquire, asked.run_id, self._settings.lease)
+            except RunInProgressError as busy:
+                if busy.run_id == asked.run_id:
+                    return None
+                if loop.time() >= until:
+                    raise
+                await asyncio.sleep(_QUEUE_LOOK)
+
+    async def _before(self, asked: RunAgentInput) -> tuple[str, bool]:
+        """Which run was left open by a worker that is gone, and whether this one was begun before."""
+        try:
+            await to_thread.run_sync(self._log.head, asked.thread_id)
+        except SessionNotFoundError:
+            return "", False
+        with self._hub.channel(asked.thread_id) as channel:
+            known = await channel.known()
+            return (known.run, asked.run_id in known.runs) if known else ("", False)
+
+    async def follow(self, request: Request) -> Response:
+        """All there is of a thread, and what happens until its run is over."""
+        thread_id = request.path_params["thread_id"]
+        await self._user(request, thread_id)
+        after = request.query_params.get("after") or request.headers.get("last-event-id") or ""
+        known = LivePosition.parse(after) if after else None
+        head: EventId = await to_thread.run_sync(self._log.head, thread_id)
+        if known and known.event >= head and not await self._is_running(thread_id):
+            return Response(status_code=204)
+        return await self._following(thread_id, 0)
+
+    async def _is_running(self, thread_id: str) -> bool:
+        with self._hub.channel(thread_id) as channel:
+            known = await channel.known()
+            return bool(known and known.run)
+
+    async def stop(self, request: Request) -> Response:
+        """Tell a run to stop."""
+        thread_id = request.path_params["thread_id"]
+        await self._user(request, thread_id)
+        run_id = request.query_params.get("run")
+        is_told = await to_thread.run_sync(SessionRuns(self._log, thread_id).stop, run_id)
+        return JSONResponse({"stopping": is_told}, 202 if is_told else 404)
+
+    async def _user(self, request: Request, thread_id: str) -> Any:
+        if self._authorize is None:
+            return None
+        user = self._authorize(request, thread_id)
+        user = await user if isawaitable(user) else user
+        if not user:
+            raise HTTPException(403, "not allowed")
+        return user
+
+    async def _following(self, thread_id: str, revision: int) -> Response:
+        if self._hub.followers >= self._settings.most_followers:
+            raise HTTPException(503, f"{self._settings.most_followers:,} follow already")
+        return StreamingResponse(self._frames(thread_id, revision), media_type="text/event-stream", headers=_HEADERS)
+
+    async def _frames(self, thread_id: str, revision: int) -> AsyncIterator[bytes]:
+        with self._hub.channel(thread_id) as channel:
+            async for chunk in channel.frames(revision):
+                yield chunk

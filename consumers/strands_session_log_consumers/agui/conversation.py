@@ -1,0 +1,226 @@
+"""What a front end is to know of a thread, folded from the log and the live stream; and what it is told of a change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, Final
+
+from ag_ui.core import (
+    BaseEvent,
+    Interrupt,
+    Message,
+    MessagesSnapshotEvent,
+    RunErrorEvent,
+    RunFinishedCancelledOutcome,
+    RunFinishedEvent,
+    RunFinishedInterruptOutcome,
+    RunFinishedSuccessOutcome,
+    RunStartedEvent,
+    StateSnapshotEvent,
+    ToolCallResultEvent,
+    ToolMessage,
+)
+
+from strands_session_log import Delta, MessageRecord, Recorded
+from strands_session_log.events import AgentCreated, AgentUpdated, MessageAdded
+
+from .messages import shown
+from .speaking import Speaking
+
+STARTED: Final = "custom.agui.started"
+"""A run began: `{"run", "message"}`, its id and that of the front end's message; empty where answers go on."""
+FINISHED: Final = "custom.agui.finished"
+"""It ended: `{"run", "outcome"}`, which is `success`, `interrupt`, `cancelled`, `failed` or `lost`; `interrupts`, what
+people are asked; and `error`, the class of what was raised."""
+OTHERS: Final = (STARTED, FINISHED, "agent.*", "payload.erased", "session.rewound")
+"""What is read beside messages."""
+_MOST_HELD: Final = 1000
+
+
+class ThreadConversation:
+    """A thread.
+
+    Args:
+        thread_id: Its id, that of the session.
+        agent_id: The agent that is shown.
+
+    Attributes:
+        run: The run that is in progress; empty if none is.
+        runs: All there were.
+        revision: Of the event that was folded last.
+        is_stale: Whether something was changed of what was said before: then it is to be read anew.
+    """
+
+    def __init__(self, thread_id: str, agent_id: str) -> None:
+        self._thread_id, self._agent_id = thread_id, agent_id
+        self._messages = dict[int, list[Message]]()
+        self._state: Mapping[str, Any] = {}
+        self._speaking: Speaking | None = None
+        self._held = list[Delta]()
+        self._is_asked, self._asked_with = False, ""
+        self._ended: Mapping[str, Any] = {}
+        self.run, self.runs, self.revision, self.is_stale = "", set[str](), 0, False
+
+    def load(self, records: Iterable[MessageRecord], runs: Iterable[Recorded], state: Mapping[str, Any]) -> None:
+        """Begin with what there is."""
+        self._state = state
+        found: list[MessageRecord | Recorded] = [*records, *runs]
+        found.sort(key=lambda one: one.id.revision)
+        for one in found:
+            if isinstance(one, MessageRecord):
+                self._keep(one.message_id, one.shown)
+            else:
+                list(self.take(one))
+
+    def opening(self) -> Iterator[BaseEvent]:
+        """All of it, for whoever joins now."""
+        yield RunStartedEvent(thread_id=self._thread_id, run_id=self.run or self._ended.get("run") or self._thread_id)
+        if not self._asked_with:
+            # Else the front end's own message is not in the log yet, and it would take it for gone.
+            yield self._snapshot()
+        yield StateSnapshotEvent(snapshot=dict(self._state))
+        if self._speaking:
+            yield from self._speaking.so_far()
+        if not self.run:
+            yield self._closing()
+
+    def anew(self, was_in: str) -> Iterator[BaseEvent]:
+        """What those are told who followed a run when all was read anew."""
+        if was_in:
+            yield self._snapshot()
+            yield StateSnapshotEvent(snapshot=dict(self._state))
+        if was_in and self.run != was_in:
+            yield self._closing()
+
+    def take(self, item: Delta | Recorded) -> Iterator[BaseEvent]:
+        """Fold what happened, and tell of it."""
+        if isinstance(item, Delta):
+            if item.line.agent == self._agent_id and self.run:
+                yield from self._heard(item)
+            return
+        self.revision = item.id.revision
+        event = item.event
+        if event.type in (STARTED, FINISHED):
+            yield from self._begin(event.data) if event.type == STARTED else self._end(event.data)
+        elif isinstance(event, MessageAdded):
+            if event.agent == self._agent_id:
+                yield from self._said(event)
+        elif isinstance(event, AgentCreated | AgentUpdated):
+            if event.agent == self._agent_id:
+                yield from self._changed(event.data.get("state") or {})
+        else:
+            self.is_stale = True
+            yield from self._abandon()
+
+    def _begin(self, data: Mapping[str, Any]) -> Iterator[BaseEvent]:
+        self.run = str(data.get("run"))
+        self.runs.add(self.run)
+        self._asked_with = str(data.get("message") or "")
+        yield RunStartedEvent(thread_id=self._thread_id, run_id=self.run)
+
+    def _end(self, data: Mapping[str, Any]) -> Iterator[BaseEvent]:
+        if data.get("run") != self.run:
+            return
+        yield from self._abandon()
+        self._ended, self.run, self._asked_with, self._held = data, "", "", []
+        yield self._closing()
+
+    def _changed(self, state: Mapping[str, Any]) -> Iterator[BaseEvent]:
+        if state != self._state:
+            self._state = state
+            yield StateSnapshotEvent(snapshot=dict(state))
+
+    def _said(self, event: MessageAdded) -> Iterator[BaseEvent]:
+        index, message = event.message_index, event.data.get("message")
+        if index is None or not isinstance(message, Mapping):
+            self.is_stale = True
+            return
+        before = self._asked_with
+        kept = self._keep(index, message)
+        if message.get("role") == "assistant":
+            speaking = self._speaking or Speaking(f"{self._agent_id}-{index}")
+            self._speaking = None
+            events, is_same = speaking.finished(kept)
+            yield from events
+            if not is_same:
+                yield self._snapshot()
+            return
+        yield from self._abandon()
+        for one in kept:
+            if isinstance(one, ToolMessage):
+                yield ToolCallResultEvent(
+                    message_id=one.id, tool_call_id=one.tool_call_id, content=one.content, role="tool"
+                )
+        if before != self._asked_with or not any(isinstance(one, ToolMessage) for one in kept):
+            yield self._snapshot()
+        held, self._held = self._held, []
+        for delta in held:
+            yield from self._heard(delta)
+
+    def _keep(self, index: int, message: Mapping[str, Any]) -> list[Message]:
+        content = message.get("content") or ()
+        is_asked = message.get("role") == "user" and not any("toolResult" in one for one in content)
+        id_ = (self._asked_with if is_asked else "") or f"{self._agent_id}-{index}"
+        if is_asked:
+            self._asked_with = ""
+        self._is_asked = message.get("role") == "user"
+        kept = self._messages[index] = shown(message, id_)
+        return kept
+
+    def _heard(self, delta: Delta) -> Iterator[BaseEvent]:
+        if not self._is_asked:
+            # Of the next message, whose prompt, or whose results of tools, are not here yet: they give it its id.
+            self._held = [*self._held, delta][-_MOST_HELD:]
+            return
+        line = delta.line
+        if self._speaking and self._speaking.message != line.message:
+            yield from self._abandon()
+        if line.kind == "discarded":
+            yield from self._abandon()
+            return
+        if self._speaking is None:
+            self._speaking = Speaking(f"{self._agent_id}-{max(self._messages, default=-1) + 1}", line.message)
+        yield from self._speaking.take(delta)
+
+    def _abandon(self) -> Iterator[BaseEvent]:
+        speaking, self._speaking = self._speaking, None
+        ends = [*speaking.abandoned()] if speaking else []
+        if ends:
+            yield from ends
+            yield self._snapshot()
+
+    def _snapshot(self) -> BaseEvent:
+        return MessagesSnapshotEvent(
+            messages=[*chain.from_iterable(self._messages[at] for at in sorted(self._messages))]
+        )
+
+    def _closing(self) -> BaseEvent:
+        outcome, run = self._ended.get("outcome"), self._ended.get("run") or self._thread_id
+        match outcome:
+            case "failed" | "lost":
+                return RunErrorEvent(message=_TOLD[outcome].format(self._ended.get("error")), code=outcome.upper())
+            case "interrupt":
+                asked = [_interrupt(one) for one in self._ended.get("interrupts") or ()]
+                finished: Any = RunFinishedInterruptOutcome(interrupts=asked)
+            case "cancelled":
+                finished = RunFinishedCancelledOutcome()
+            case _:
+                finished = RunFinishedSuccessOutcome()
+        return RunFinishedEvent(thread_id=self._thread_id, run_id=run, outcome=finished)
+
+
+_TOLD = {
+    "failed": "the run failed: {}",
+    "lost": "the worker of the run was lost; what was said is kept, and the thread can go on with another run",
+}
+
+
+def _interrupt(asked: Mapping[str, Any]) -> Interrupt:
+    reason = asked.get("reason")
+    return Interrupt(
+        id=str(asked.get("id")),
+        reason=str(asked.get("name")),
+        message=reason if isinstance(reason, str) else None,
+        metadata={"reason": reason},
+    )

@@ -1,0 +1,170 @@
+"""A run: an agent that is called in a thread of its own, whoever follows it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from inspect import isawaitable
+from threading import Thread
+from typing import Any, Final
+
+from ag_ui.core import RunAgentInput
+
+from strands_session_log import EventId, LiveTokens, RunLease, SessionLog, SessionRuns, ValkeySessionManager
+from strands_session_log.errors import RunInProgressError, RunLeaseLostError, SessionLogError
+from strands_session_log.events import Custom
+
+from .conversation import FINISHED, STARTED
+from .settings import AguiSettings
+
+logger = logging.getLogger(__name__)
+
+_BEAT: Final = 1.0
+"""Seconds between two looks whether the run is to stop."""
+
+
+@dataclass(frozen=True)
+class AguiRun:
+    """What an agent is made for: `Agent(…, session_manager=run.session_manager, hooks=[run.live_tokens])`.
+
+    Attributes:
+        input: What the front end asks: messages, state, context, properties passed on.
+        session_manager: Keeps the thread.
+        live_tokens: Lets followers hear each word.
+        user: What `authorize` answered.
+    """
+
+    input: RunAgentInput
+    session_manager: ValkeySessionManager
+    live_tokens: LiveTokens
+    user: Any
+
+
+MakeAgent = Callable[[AguiRun], Any]
+
+
+def begin_run(
+    log: SessionLog, asked: RunAgentInput, lease: RunLease, message_id: str, open_run: str, settings: AguiSettings
+) -> tuple[ValkeySessionManager, EventId]:
+    """Write down that a run begins, and that one before it was lost, if that is so."""
+    thread_id = asked.thread_id
+    manager = ValkeySessionManager(thread_id, log=log)
+    if open_run and open_run != lease.run_id:
+        _note_lost(log, thread_id, open_run, settings.agent_id)
+    started = Custom(STARTED, {"run": lease.run_id, "message": message_id}, settings.agent_id)
+    return manager, log.append(thread_id, started)
+
+
+def end_lost_run(log: SessionLog, thread_id: str, run_id: str, settings: AguiSettings) -> None:
+    """Write down that a run ended whose worker is gone; nothing if it has ended, or its lease is held."""
+    try:
+        with SessionRuns(log, thread_id).acquire(run_id, settings.lease):
+            _note_lost(log, thread_id, run_id, settings.agent_id)
+    except RunInProgressError:
+        return
+
+
+def _note_lost(log: SessionLog, thread_id: str, run_id: str, agent_id: str) -> None:
+    # A worker writes how its run ended before it releases the lease: whoever has that sees it.
+    ended = log.read(thread_id, types=FINISHED)
+    if not any(one.event.data.get("run") == run_id for one in ended):
+        log.append(thread_id, Custom(FINISHED, {"run": run_id, "outcome": "lost"}, agent_id))
+
+
+class RunWorker:
+    """Calls the agent of a run.
+
+    Args:
+        log: The log.
+        run: The run.
+        prompt: What the agent is asked.
+        make_agent: Makes the agent.
+        lease: Of the run.
+        agent_id: The agent that is shown.
+        ended: Called when it has ended.
+    """
+
+    def __init__(
+        self,
+        log: SessionLog,
+        run: AguiRun,
+        prompt: Any,
+        make_agent: MakeAgent,
+        lease: RunLease,
+        agent_id: str,
+        ended: Callable[[RunWorker], None],
+    ) -> None:
+        self._log, self._run, self._prompt, self._make_agent, self._lease = log, run, prompt, make_agent, lease
+        self._agent_id, self._ended = agent_id, ended
+        self._is_to_stop = False
+        self._thread = Thread(target=self._work, name=f"agui-{lease.run_id[:32]}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End soon."""
+        self._is_to_stop = True
+
+    def join(self, timeout: float) -> bool:
+        """Wait until it has ended; returns whether it has."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        try:
+            outcome = asyncio.run(self._outcome())
+            self._run.live_tokens.flush(1.0)
+            finished = {"run": self._lease.run_id, **outcome}
+            self._log.append(self._run.input.thread_id, Custom(FINISHED, finished, self._agent_id))
+        except Exception as error:
+            # Who follows is told as soon as the lease has run out, by whoever sees that.
+            logger.warning("run=<%s>, error=<%s> | the end of a run was not noted", self._lease.run_id, error)
+        finally:
+            with suppress(SessionLogError):
+                self._lease.release()
+            self._ended(self)
+
+    async def _outcome(self) -> Mapping[str, Any]:
+        try:
+            agent = self._make_agent(self._run)
+            agent = await agent if isawaitable(agent) else agent
+            return _told(await self._called(agent))
+        except RunLeaseLostError:
+            raise
+        except Exception as error:
+            logger.warning("run=<%s> | the run failed", self._lease.run_id, exc_info=True)
+            return {"outcome": "failed", "error": type(error).__name__}
+
+    async def _called(self, agent: Any) -> Any:
+        calling: Awaitable[Any] = asyncio.ensure_future(agent.invoke_async(self._prompt))
+        try:
+            while not (await asyncio.wait([calling], timeout=_BEAT))[0]:
+                if await asyncio.to_thread(self._hears_stop):
+                    agent.cancel()
+            return await calling
+        finally:
+            calling.cancel()  # type: ignore[attr-defined]
+
+    def _hears_stop(self) -> bool:
+        try:
+            return self._lease.renew() or self._is_to_stop
+        except RunLeaseLostError:
+            raise
+        except SessionLogError:
+            # The server is away: the agent will notice, and the lease may hold until it is back.
+            return self._is_to_stop
+
+
+def _told(result: Any) -> Mapping[str, Any]:
+    match result.stop_reason:
+        case "interrupt":
+            asked = [{"id": one.id, "name": one.name, "reason": one.reason} for one in result.interrupts or ()]
+            return {"outcome": "interrupt", "interrupts": asked}
+        case "cancelled":
+            return {"outcome": "cancelled"}
+    return {"outcome": "success"}

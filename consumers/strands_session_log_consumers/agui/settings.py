@@ -1,0 +1,35 @@
+"""How runs are held, and followed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+OnBusy: TypeAlias = Literal["refuse", "queue"]
+
+
+@dataclass(frozen=True)
+class AguiSettings:
+    """How runs are held, and followed.
+
+    Attributes:
+        agent_id: Which agent of a session is shown.
+        lease: After how many seconds without a sign of life a worker counts as gone.
+        on_busy: What becomes of a run of a thread that has one: `refuse` it, or `queue` it.
+        queue: For how many seconds it is queued at most.
+        heartbeat: After how many seconds in which nothing is said followers are sent a comment.
+        kept: How many frames a follower may be behind; then it is cut off, and comes again.
+        most_runs: How many runs this process has at a time.
+        most_followers: How many followers it has at a time.
+        grace: For how many seconds runs may go on when the process ends; then they are stopped.
+    """
+
+    agent_id: str = "default"
+    lease: float = 15.0
+    on_busy: OnBusy = "refuse"
+    queue: float = 30.0
+    heartbeat: float = 15.0
+    kept: int = 4096
+    most_runs: int = 100
+    most_followers: int = 1000
+    grace: float = 10.0

@@ -1,0 +1,60 @@
+"""`session-log index`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from strands_session_log.cli.api import NamespaceOption, UrlOption, opened
+
+from .index import SearchIndex
+from .indexer import Indexer, IndexSummary
+from .options import IndexOption, path_of
+
+EPILOG = (
+    "Examples:\n\nsession-log index --index search.db\n\nsession-log index --index search.db --once\n\n"
+    "session-log index --index search.db --once --rebuild"
+)
+
+
+def command(
+    ctx: typer.Context,
+    index: IndexOption = None,
+    once: Annotated[bool, typer.Option("--once", help="Index what is there, and end: for cron.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Empty the index first.")] = False,
+    url: UrlOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
+    """Index what is said, for `session-log search`: all there is, and then what comes.
+
+    The index follows redactions, erasures and deletions. It ends at SIGTERM or Ctrl-C, and goes on where it was; a
+    server that is away is waited for. What is encrypted is not indexed.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
+    path = path_of(index)
+    with opened(ctx, url, namespace) as log:
+        found = SearchIndex(path, log.namespace, create=True)
+        with Indexer(log, found) as indexer:
+            if rebuild:
+                indexer.rebuild()
+            stop = Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: stop.set())
+            if once:
+                _tell(indexer.sync(stop.is_set), found)
+            else:
+                indexer.run(stop, lambda summary: _tell(summary, found))
+
+
+def _tell(summary: IndexSummary, index: SearchIndex) -> None:
+    sessions, messages = index.counts
+    damaged = f"; {summary.unreadable:,} sessions cannot be read wholly" if summary.unreadable else ""
+    typer.echo(
+        f"Indexed {summary.messages:,} messages in {summary.seconds:.1f} s: {index.path} has {messages:,} messages "
+        f"of {sessions:,} sessions{damaged}",
+        err=True,
+    )

@@ -1,0 +1,223 @@
+"""Runs that outlive their connection: begun by one request, followed by others, on whichever replica."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from threading import Event
+from typing import Any
+
+import httpx
+import pytest
+from strands import Agent, tool
+from strands.types.tools import ToolContext
+
+from strands_session_log import SessionLog, SessionRuns, ValkeySessionManager, events
+from strands_session_log.testing import ScriptedModel
+from strands_session_log_consumers.agui.conversation import FINISHED, STARTED
+from support import wait_until
+from support.served_agui import AguiRun, AguiSettings, FrontEnd, asked, get, post, served_agui
+
+SCRIPT: Any = (
+    [
+        {"reasoningContent": {"reasoningText": {"text": "They want a sum."}}},
+        {"text": "I shall add these. "},
+        {"toolUse": {"name": "plus", "input": {"a": 1, "b": 2}}},
+    ],
+    "The sum is three, which is a prime, and the first odd one at that.",
+)
+
+
+@tool
+def plus(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def make_adder(run: AguiRun) -> Agent:
+    # A provider never gives two calls one id.
+    call = {"toolUse": {**SCRIPT[0][2]["toolUse"], "toolUseId": f"call-{run.input.run_id}"}}
+    model = ScriptedModel([*SCRIPT[0][:2], call], SCRIPT[1], chunk=4, pause=0.005)
+    return Agent(
+        model=model,
+        tools=[plus],
+        session_manager=run.session_manager,
+        hooks=[run.live_tokens],
+        state={"asked": run.input.run_id},
+        callback_handler=None,
+    )
+
+
+def make_waiting(gate: Event) -> Any:
+    """Makes agents that begin to answer, and go on when they may."""
+
+    def make(run: AguiRun) -> Agent:
+        def respond(_: Any) -> Any:
+            return "word " * 400
+
+        model = ScriptedModel(respond, chunk=5, pause=0.01)
+        gate.set()
+        return Agent(model=model, session_manager=run.session_manager, hooks=[run.live_tokens], callback_handler=None)
+
+    return make
+
+
+@pytest.fixture
+def adder(session_log: SessionLog) -> Iterator[str]:
+    with served_agui(session_log, make_adder) as url:
+        yield url
+
+
+WHOLE = [
+    ("user", "1 + 2?"),
+    ("reasoning", "They want a sum."),
+    ("assistant", "I shall add these. "),
+    ("tool", "3"),
+    ("assistant", SCRIPT[1]),
+]
+
+
+def test_a_run_is_told_word_by_word(adder: str) -> None:
+    seen = post(adder, asked("1 + 2?"))
+    assert seen.said == WHOLE
+    assert seen.types[0] == "RUN_STARTED"
+    assert seen.types[-1] == "RUN_FINISHED"
+    assert seen.last["outcome"] == {"type": "success"}
+    assert seen.types.count("TEXT_MESSAGE_CONTENT") > 4
+    assert seen.state == {"asked": "run-1"}
+    assert seen.messages["user-run-1"]["content"] == "1 + 2?"
+
+
+def test_whoever_comes_back_at_any_moment_ends_with_the_same(session_log: SessionLog) -> None:
+    cut_at = random.Random(17)
+    with served_agui(session_log, make_adder) as one, served_agui(session_log, make_adder) as other:
+        whole = post(one, asked("1 + 2?", thread="whole", run="run"))
+        for number in range(6):
+            thread = f"cut-{number}"
+            seen = post(one, asked("1 + 2?", thread=thread, run="run"), frames=cut_at.randint(1, len(whole.types) - 1))
+            with httpx.stream("GET", f"{other}/threads/{thread}?after={seen.last_id}", timeout=20) as response:
+                if response.status_code != 204:
+                    seen.messages.clear()
+                    seen.follow(response)
+            assert (seen.messages, seen.state) == (whole.messages, whole.state)
+
+
+def test_a_post_that_is_sent_again_begins_no_second_run(adder: str, session_log: SessionLog) -> None:
+    post(adder, asked("1 + 2?"), frames=2)
+    assert post(adder, asked("1 + 2?")).said == WHOLE
+    assert post(adder, asked("1 + 2?")).said == WHOLE
+    assert len(list(session_log.read("s", types=STARTED))) == 1
+
+
+def test_a_thread_goes_on_with_another_run(adder: str) -> None:
+    post(adder, asked("1 + 2?"))
+    seen = post(adder, asked("1 + 2?", "run-2"))
+    assert seen.said == WHOLE + WHOLE
+    assert get(adder).messages == seen.messages
+
+
+def test_who_has_all_is_told_to_come_no_more(adder: str) -> None:
+    seen = post(adder, asked("1 + 2?"))
+    assert httpx.get(f"{adder}/threads/s", headers={"Last-Event-ID": seen.last_id}).status_code == 204
+
+
+def test_a_second_run_of_a_thread_is_refused_and_the_first_can_be_stopped(session_log: SessionLog) -> None:
+    gate = Event()
+    with served_agui(session_log, make_waiting(gate)) as url:
+        post(url, asked("Go on."), frames=2)
+        assert gate.wait(20)
+        assert httpx.post(url, json=asked("And?", "run-2")).status_code == 409
+        assert httpx.post(f"{url}/threads/s/stop").status_code == 202
+        assert get(url).last["outcome"] == {"type": "cancelled"}
+        assert httpx.post(f"{url}/threads/s/stop").status_code == 404
+
+
+def test_a_second_run_of_a_thread_is_queued_where_that_is_wanted(session_log: SessionLog) -> None:
+    with served_agui(session_log, make_adder, AguiSettings(lease=2.0, on_busy="queue")) as url:
+        post(url, asked("1 + 2?"), frames=2)
+        assert post(url, asked("1 + 2?", "run-2")).said == WHOLE + WHOLE
+
+
+def test_a_worker_that_is_gone_is_told_as_an_error_and_the_thread_goes_on(session_log: SessionLog) -> None:
+    ValkeySessionManager("s", log=session_log)
+    session_log.append("s", events.Custom(STARTED, {"run": "dead", "message": ""}))
+    SessionRuns(session_log, "s").acquire("dead", 0.5)
+    with served_agui(session_log, make_adder, AguiSettings(lease=0.3)) as url:
+        lost = get(url)
+        assert (lost.last["type"], lost.last["code"]) == ("RUN_ERROR", "LOST")
+        assert post(url, asked("1 + 2?")).said == WHOLE
+    assert [one.event.data["outcome"] for one in session_log.read("s", types=FINISHED)] == ["lost", "success"]
+
+
+def test_what_an_agent_raises_is_told_by_its_class_only(session_log: SessionLog) -> None:
+    def make(run: AguiRun) -> Agent:
+        raise ValueError("the password is hunter2")
+
+    with served_agui(session_log, make) as url:
+        last = post(url, asked("Hello?")).last
+    assert (last["type"], last["code"], last["message"]) == ("RUN_ERROR", "FAILED", "the run failed: ValueError")
+
+
+@tool(context=True)
+def refund(tool_context: ToolContext) -> str:
+    """Give money back."""
+    return f"given: {tool_context.interrupt('approve', reason='give 10 back?')}"
+
+
+def make_refunder(run: AguiRun) -> Agent:
+    calls = [{"toolUse": {"name": "refund", "input": {}, "toolUseId": "call-1"}}]
+    model = ScriptedModel("Done.") if run.input.resume else ScriptedModel(calls, "Done.")
+    return Agent(
+        model=model,
+        tools=[refund],
+        session_manager=run.session_manager,
+        hooks=[run.live_tokens],
+        callback_handler=None,
+    )
+
+
+def test_an_interrupt_ends_a_run_and_its_answer_begins_the_next(session_log: SessionLog) -> None:
+    with served_agui(session_log, make_refunder) as url:
+        outcome = post(url, asked("My money!")).last["outcome"]
+        (waiting,) = outcome["interrupts"]
+        assert (outcome["type"], waiting["reason"], waiting["message"]) == ("interrupt", "approve", "give 10 back?")
+        answer = [{"interruptId": waiting["id"], "status": "resolved", "payload": "yes"}]
+        seen = post(url, asked("", "run-2", resume=answer))
+    assert seen.said[-2:] == [("tool", "given: yes"), ("assistant", "Done.")]
+    assert seen.last["outcome"] == {"type": "success"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("threads/none", 404), ("threads/s?after=nonsense", 400), ("threads/a%00b", 400)],
+)
+def test_what_cannot_be_followed_is_refused(adder: str, path: str, status: int) -> None:
+    assert httpx.get(f"{adder}/{path}").status_code == status
+
+
+ANSWERED: Any = {**asked("x"), "messages": [{"id": "1", "role": "assistant", "content": "x"}]}
+
+
+@pytest.mark.parametrize("body", [{}, asked(""), ANSWERED])
+def test_what_asks_nothing_is_refused(adder: str, body: Any) -> None:
+    assert httpx.post(adder, json=body).status_code == 422
+
+
+def test_who_is_not_authorized_neither_runs_nor_follows_nor_stops(session_log: SessionLog) -> None:
+    def authorize(request: Any, thread_id: str) -> Any:
+        return request.headers.get("authorization") == f"for {thread_id}"
+
+    with served_agui(session_log, make_adder, authorize=authorize) as url:
+        assert httpx.post(url, json=asked("1 + 2?")).status_code == 403
+        assert httpx.get(f"{url}/threads/s").status_code == 403
+        assert httpx.post(f"{url}/threads/s/stop").status_code == 403
+        with httpx.stream("POST", url, json=asked("1 + 2?"), headers={"Authorization": "for s"}) as response:
+            assert FrontEnd().follow(response).said == WHOLE
+
+
+def test_what_is_erased_is_taken_back_from_those_who_follow_again(adder: str, session_log: SessionLog) -> None:
+    post(adder, asked("1 + 2?"))
+    first = next(iter(session_log.read("s", types="message.added")))
+    session_log.erase("s", first.id, reason="asked to")
+    wait_until(lambda: "1 + 2?" not in str(get(adder).messages), "it is taken back")
+    assert get(adder).said[-1] == WHOLE[-1]

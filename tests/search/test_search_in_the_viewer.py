@@ -1,0 +1,58 @@
+"""The viewer searches in what was said, where it has an index of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from strands_session_log import SessionLog
+from strands_session_log_consumers.search import Indexer, SearchIndex
+from strands_session_log_consumers.viewer import ViewerSettings, app
+from support.command_line import message
+
+
+def client(log: SessionLog, file: Path | None) -> TestClient:
+    settings = ViewerSettings(search_index=str(file) if file else "")
+    return TestClient(app(log, settings=settings), base_url="http://127.0.0.1")
+
+
+@pytest.fixture
+def file(log: SessionLog, tmp_path: Path) -> Path:
+    file = tmp_path / "search.db"
+    log.append("s 1", [message(number, "user", f"a <b>refund</b> {number}") for number in range(60)])
+    with Indexer(log, SearchIndex(file, log.namespace, create=True)) as indexer:
+        indexer.sync()
+    return file
+
+
+def test_the_page_shows_hits_with_links_to_where_they_stand(log: SessionLog, file: Path) -> None:
+    pages = client(log, file)
+    shown = pages.get("/search", params={"q": "refund"}).text
+    assert shown.count("<mark>refund</mark>") == 50
+    assert "<b>refund" not in shown
+    assert "?at=60" in shown
+    assert "Older hits" in shown
+    assert 'href="/search"' in pages.get("/").text
+    assert "/search?q=" in pages.get("/", params={"q": "nobody"}).text
+    assert "parenthesis" in pages.get("/search", params={"q": "(x"}).text
+    assert "no point" in pages.get("/search", params={"q": "x", "since": "banana"}).text
+
+
+def test_programs_get_the_same_page_by_page(log: SessionLog, file: Path) -> None:
+    api = client(log, file)
+    first = api.get("/api/v1/search", params={"q": "refund", "limit": 40}).json()
+    second = api.get("/api/v1/search", params={"q": "refund", "limit": 40, "before": first["next"]}).json()
+    assert [len(first["hits"]), len(second["hits"]), second["next"]] == [40, 20, None]
+    assert {hit["session_id"] for hit in first["hits"]} == {"s 1"}
+    for refused in ({}, {"q": "(x"}, {"q": "x", "label": "open"}, {"q": "x", "since": "7"}, {"q": "x", "before": "y"}):
+        assert api.get("/api/v1/search", params=refused).status_code == 400
+
+
+def test_without_an_index_there_is_no_search(log: SessionLog, tmp_path: Path) -> None:
+    without = client(log, None)
+    assert without.get("/api/v1/search", params={"q": "x"}).status_code == 404
+    assert without.get("/search", params={"q": "x"}).status_code == 404
+    assert "/search" not in without.get("/").text
+    assert client(log, tmp_path / "missing").get("/api/v1/search", params={"q": "x"}).status_code == 503

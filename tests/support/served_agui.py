@@ -1,0 +1,136 @@
+"""Agents behind AG-UI, served over HTTP, and a client that reads what one would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
+
+import httpx
+import uvicorn
+
+from strands_session_log import SessionLog
+from strands_session_log_consumers.agui import AguiRun, AguiSettings, app
+from support.following import SOON
+from support.processes import HOST, free_port
+
+
+class AguiServer(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = Event()
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.listens.set()
+
+
+@contextmanager
+def served_agui(
+    log: SessionLog, make_agent: Any, settings: AguiSettings | None = None, **options: Any
+) -> Iterator[str]:
+    """The URL of agents that are served until the block ends."""
+    served = app(log, make_agent, settings=settings or AguiSettings(lease=2.0, grace=SOON), **options)
+    port = free_port()
+    server = AguiServer(
+        uvicorn.Config(served, HOST, port, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
+    )
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    assert server.listens.wait(SOON)
+    try:
+        yield f"http://{HOST}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(SOON)
+        assert not thread.is_alive()
+
+
+def asked(text: str, run: str = "run-1", thread: str = "s", **more: Any) -> dict[str, Any]:
+    """What a front end posts."""
+    messages = [{"id": f"user-{run}", "role": "user", "content": text}] if text else []
+    return {"threadId": thread, "runId": run, "messages": messages, "tools": [], "context": [], **more}
+
+
+class FrontEnd:
+    """What a client knows of a thread, as AG-UI's events tell it.
+
+    Attributes:
+        messages: By id, in order.
+        state: The state.
+        types: Of all events that came.
+        last_id: Of the last frame.
+        last: The last event.
+    """
+
+    def __init__(self) -> None:
+        self.messages = dict[str, dict[str, Any]]()
+        self.state: Any = None
+        self.types = list[str]()
+        self.last_id, self.last = "", dict[str, Any]()
+
+    def take(self, id_: str, event: dict[str, Any]) -> None:
+        self.types.append(event["type"])
+        self.last_id, self.last = id_, event
+        match event:
+            case {"type": "MESSAGES_SNAPSHOT", "messages": messages}:
+                self.messages = {one["id"]: one for one in messages}
+            case {"type": "STATE_SNAPSHOT", "snapshot": state}:
+                self.state = state
+            case {"type": "TEXT_MESSAGE_START" | "REASONING_MESSAGE_START", "messageId": id_, "role": role}:
+                assert id_ not in self.messages
+                self.messages[id_] = {"id": id_, "role": role, "content": ""}
+            case {"type": "TEXT_MESSAGE_CONTENT" | "REASONING_MESSAGE_CONTENT", "messageId": id_, "delta": text}:
+                self.messages[id_]["content"] += text
+            case {"type": "TOOL_CALL_START", "toolCallId": id_, "toolCallName": name, "parentMessageId": parent}:
+                said = self.messages.setdefault(parent, {"id": parent, "role": "assistant"})
+                call = {"id": id_, "type": "function", "function": {"name": name, "arguments": ""}}
+                said.setdefault("toolCalls", []).append(call)
+            case {"type": "TOOL_CALL_ARGS", "toolCallId": id_, "delta": text}:
+                calls = [call for one in self.messages.values() for call in one.get("toolCalls", ())]
+                next(call for call in calls if call["id"] == id_)["function"]["arguments"] += text
+            case {"type": "TOOL_CALL_RESULT", "messageId": id_, "toolCallId": call_id, "content": content}:
+                self.messages[id_] = {"id": id_, "role": "tool", "content": content, "toolCallId": call_id}
+
+    @property
+    def said(self) -> list[tuple[str, Any]]:
+        """Roles, and what was said; arguments of tools as JSON values."""
+        return [(one["role"], one.get("content") or _calls(one)) for one in self.messages.values()]
+
+    def follow(self, response: httpx.Response, frames: int | None = None) -> FrontEnd:
+        """Take what comes; only so many frames, if that is said: then the connection is cut."""
+        assert response.status_code == 200, response.read()
+        id_ = ""
+        for line in response.iter_lines():
+            name, _, value = line.partition(": ")
+            id_ = value if name == "id" else id_
+            if name == "data":
+                self.take(id_, json.loads(value))
+                if frames is not None and (frames := frames - 1) <= 0:
+                    return self
+        return self
+
+
+def _calls(message: dict[str, Any]) -> list[Any]:
+    calls = message.get("toolCalls") or ()
+    return [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in calls]
+
+
+def post(url: str, body: dict[str, Any], frames: int | None = None) -> FrontEnd:
+    """Begin a run and follow it."""
+    with httpx.stream("POST", url, json=body, timeout=SOON) as response:
+        return FrontEnd().follow(response, frames)
+
+
+def get(url: str, thread: str = "s", after: str = "") -> FrontEnd:
+    """Follow a thread."""
+    headers = {"Last-Event-ID": after} if after else {}
+    with httpx.stream("GET", f"{url}/threads/{thread}", headers=headers, timeout=SOON) as response:
+        return FrontEnd().follow(response)
+
+
+__all__ = ["AguiRun", "AguiSettings", "FrontEnd", "asked", "get", "post", "served_agui"]
