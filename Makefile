@@ -42,7 +42,10 @@ SUITES := contract fundamentals event_log audit encryption evidence exports rete
 ON_SERVERS := $(addprefix tests/,$(SUITES) subscription consumers) \
 	--deselect tests/cli/test_demo.py --deselect tests/moving/test_moving_out.py \
 	--deselect tests/recorder/test_recorder.py \
-	--deselect tests/server/test_embedded.py --deselect tests/server/test_server_checks.py
+	--deselect tests/server/test_embedded.py --deselect tests/server/test_server_checks.py \
+	--deselect tests/evidence/test_fuzzed_bundles.py --deselect tests/evidence/test_tampering.py \
+	--deselect tests/evidence/test_verifier.py --deselect tests/evidence/test_bundle_memory.py \
+	--deselect tests/encryption/test_fuzzed.py --deselect tests/seals/test_merkle.py
 
 test-servers: .venv/.dev  ## The same log on every kind of server that can be installed here
 	.ci/install-servers
