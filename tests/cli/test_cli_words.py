@@ -250,6 +250,7 @@ def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
         "diff": ["s-42", "3"],
         "fork": ["s-42", "s-43"],
         "rewind": ["s-42", "3", "--yes"],
+        "testcase": ["s-42"],
         "verify": ["s-43"],
         "erase": ["s-43", "4", "--yes"],
         "export": ["s-42", "--to", "file-session", str(tmp_path)],

@@ -30,6 +30,7 @@ ENCRYPTION = README.parent / "docs" / "encryption.md"
 ARCHIVE = README.parent / "docs" / "archive.md"
 SEARCH = README.parent / "docs" / "search.md"
 STREAMING = README.parent / "docs" / "streaming.md"
+TESTING = README.parent / "docs" / "testing.md"
 TUTORIAL = README.parent / "docs" / "tutorial.md"
 URL = re.findall(r"^\$ export SESSION_LOG_URL=(.*)$", README.read_text(), re.MULTILINE)[0]
 NOT_RUN = {
@@ -137,12 +138,25 @@ with SessionLog.connect("embedded:") as log:
     assert run_as_program(program, tmp_path) == "s-42 1: I want my money back.\n"
 
 
+def test_the_page_about_testing_plays_a_session_again(tmp_path: Path) -> None:
+    said = run_as_program("\n".join([*blocks_of(TESTING), "log.close()"]), tmp_path)
+    assert said.startswith("[]\n[\"turn 1: the agent has no tool 'forecast' any more\""), said
+
+
 def test_no_other_page_has_python_that_nobody_runs() -> None:
     pages = {page.name for page in README.parent.joinpath("docs").glob("*.md") if blocks_of(page)}
     # That of the format is run beside what it is about.
-    about_agents = {METRICS.name, SEARCH.name, STREAMING.name, SUBSCRIPTIONS.name, TUTORIAL.name, VIEWER.name}
-    about_evidence = {RETENTION.name, SUBJECTS.name, ARCHIVE.name, SEALS.name, EXPORTS.name, ENCRYPTION.name}
-    assert pages == {*about_agents, *about_evidence, "format.md"}
+    about_agents = {METRICS.name, STREAMING.name, SUBSCRIPTIONS.name, TUTORIAL.name, VIEWER.name}
+    about_evidence = {
+        RETENTION.name,
+        SUBJECTS.name,
+        ARCHIVE.name,
+        SEALS.name,
+        EXPORTS.name,
+        ENCRYPTION.name,
+        SEARCH.name,
+    }
+    assert pages == {*about_agents, *about_evidence, SEARCH.name, TESTING.name, "format.md"}
 
 
 def test_the_page_about_seals_checks_a_proof(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ from strands_session_log import (
     instrumentation,
     parse_duration,
 )
-from strands_session_log.testing import ScriptedModel
+from strands_session_log.testing import ScriptedModel, play_again, recorded_messages
 
 log: SessionLog = SessionLog.connect("valkey://localhost:6379", durability="fsync")
 log = SessionLog(valkey.Valkey(decode_responses=True), namespace=DEFAULT_NAMESPACE, partitions=16)
@@ -81,6 +81,7 @@ agent = Agent(session_manager=manager)
 
 agent = Agent(model=ScriptedModel("Hello.", [{"text": "Bye."}], RuntimeError("no key"), chunk=4))
 agent = Agent(model=ScriptedModel(["Hello.", RuntimeError("no key")]))
+differing: list[str] = play_again(lambda model: Agent(model), recorded_messages(log, "s"), run_tools=True)
 agent = Agent(model=ScriptedModel(lambda messages: f"{len(messages)} messages"))
 
 recorder: SessionRecorder = SessionRecorder(log, "s-42", record_prompts=True)

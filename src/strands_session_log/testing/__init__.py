@@ -1,6 +1,6 @@
 """For tests of this library and of what is built on it: a local model, pytest fixtures, the contract suite.
 
-`ScriptedModel` needs Strands, and is imported only when asked for; `testing.contract` needs pytest.
+`ScriptedModel` and `play_again` need Strands, and are imported only when asked for; `testing.contract` needs pytest.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .model import ScriptedModel
-    from .recorded import recorded_prompts, recorded_replies
+    from .playing_again import play_again
+    from .recorded import recorded_messages, recorded_prompts, recorded_replies
 
-__all__ = ["ScriptedModel", "recorded_prompts", "recorded_replies"]
+__all__ = ["ScriptedModel", "play_again", "recorded_messages", "recorded_prompts", "recorded_replies"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +22,10 @@ def __getattr__(name: str) -> Any:
         from .model import ScriptedModel
 
         return ScriptedModel
+    if name == "play_again":
+        from .playing_again import play_again
+
+        return play_again
     from . import recorded
 
     return getattr(recorded, name)

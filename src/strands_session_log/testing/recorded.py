@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..codec import from_json
+
 if TYPE_CHECKING:
     from ..ids import Point
     from ..session_log import SessionLog
@@ -32,6 +34,13 @@ def recorded_prompts(log: SessionLog, session_id: str, agent: str = "default", a
     """What an agent was asked, in order, without the results of its tools; arguments and errors as above."""
     asked = [content for role, content in _said(log, session_id, agent, at) if role == "user"]
     return [content for content in asked if not any("toolResult" in block for block in content)]
+
+
+def recorded_messages(
+    log: SessionLog, session_id: str, agent: str = "default", at: Point | None = None
+) -> list[dict[str, Any]]:
+    """The whole transcript of an agent, for `play_again`; arguments and errors as above."""
+    return [{"role": role, "content": from_json(content)} for role, content in _said(log, session_id, agent, at)]
 
 
 def _said(log: SessionLog, session_id: str, agent: str, at: Point | None) -> Iterator[tuple[str, Blocks]]:

@@ -1,0 +1,71 @@
+"""Tools that answer what they answered when they were recorded, and do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+from strands.hooks import BeforeToolCallEvent, HookProvider, HookRegistry
+from strands.tools.tools import PythonAgentTool
+
+Message = Mapping[str, Any]
+
+
+class RecordedTools(HookProvider):
+    """Answers each call with its recorded result, instead of the tool that the agent has.
+
+    Args:
+        recorded: The messages with the calls and their results.
+
+    Attributes:
+        differences: Why the agent's own tool would not have taken a call.
+    """
+
+    def __init__(self, recorded: Iterable[Message]) -> None:
+        self._results: dict[str, list[Mapping[str, Any]]] = {}
+        for result in blocks_of("toolResult", recorded):
+            self._results.setdefault(result["toolUseId"], []).append(result)
+        self.differences: list[str] = []
+
+    def register_hooks(self, registry: HookRegistry, **_: Any) -> None:
+        """Be asked before each call."""
+        registry.add_callback(BeforeToolCallEvent, self._answer)
+
+    def _answer(self, event: BeforeToolCallEvent) -> None:
+        self.differences += _objections(event)
+        results = self._results.get(event.tool_use["toolUseId"])
+        if results:
+            event.selected_tool = _answering(event.tool_use["name"], results.pop(0))
+        elif not event.cancel_tool:
+            # What it would do has not been done then.
+            event.cancel_tool = "nothing was recorded for this call"
+
+
+def blocks_of(kind: str, messages: Iterable[Message]) -> Iterator[Mapping[str, Any]]:
+    """What messages have of one kind of content."""
+    return (block[kind] for message in messages for block in message["content"] if kind in block)
+
+
+def _answering(name: str, result: Mapping[str, Any]) -> PythonAgentTool:
+    # Hooks may write into it.
+    given: Any = deepcopy(dict(result))
+    spec: Any = {"name": name, "description": name, "inputSchema": {"json": {"type": "object"}}}
+    return PythonAgentTool(name, spec, lambda *_, **__: given)
+
+
+def _objections(event: BeforeToolCallEvent) -> Iterator[str]:
+    name, given = event.tool_use["name"], event.tool_use["input"]
+    if event.selected_tool is None:
+        yield f"the agent has no tool {name!r} any more"
+        return
+    declared: Any = event.selected_tool.tool_spec["inputSchema"]
+    schema = declared.get("json", declared)
+    if not isinstance(given, Mapping):
+        return
+    for missing in sorted({*schema.get("required", ())} - {*given}):
+        yield f"tool {name!r} asks for {missing!r} now, which the model did not give"
+    known = schema.get("properties")
+    if known is not None and not schema.get("additionalProperties"):
+        for unknown in sorted({*given} - {*known}):
+            yield f"tool {name!r} takes no {unknown!r} any more, which the model gave"

@@ -1,0 +1,58 @@
+"""`session-log fork --edit`: a session as if something else had been said."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from strands import Agent
+
+from strands_session_log import SessionLog, ValkeySessionManager, events
+from strands_session_log.testing import ScriptedModel
+from support.command_line import Run
+
+
+def contents(log: SessionLog, session_id: str) -> list[Any]:
+    return [record.shown["content"] for record in log.state(session_id).agents["default"].messages]
+
+
+def test_an_agent_answers_anew_what_was_changed_and_the_other_session_stays(log: SessionLog, run: Run) -> None:
+    def agent(session_id: str, answer: str) -> Agent:
+        manager = ValkeySessionManager(session_id, log=log)
+        return Agent(ScriptedModel(answer), session_manager=manager, callback_handler=None)
+
+    picture: Any = {"image": {"format": "png", "source": {"bytes": b"\x89PNG"}}}
+    agent("s", "Sunny.")([{"text": "In Lisbon?"}, picture])
+    asked = next(one.id for one in log.read("s") if one.event.type == "message.added")
+    before = contents(log, "s")
+
+    made = json.loads(
+        run("fork", "s", "t", "--at", str(asked), "--edit", str(asked), "--text", "In Porto?", "--json").stdout
+    )
+    resumed = agent("t", "Rain.")
+    resumed()
+
+    assert [one["content"] for one in resumed.messages] == [[{"text": "In Porto?"}, picture], [{"text": "Rain."}]]
+    assert log.event("t", made["edited"]).event.type == "message.updated"
+    assert contents(log, "s") == before
+    assert log.verify("t").ok
+
+
+def test_what_a_tool_returned_can_be_changed(talk: SessionLog, run: Run) -> None:
+    run("fork", "s-42", "t", "--edit", "5", "--text", "-3 °C")
+    assert contents(talk, "t")[2] == [
+        {"toolResult": {"toolUseId": "1", "status": "success", "content": [{"text": "-3 °C"}]}}
+    ]
+
+
+def test_what_cannot_be_edited_is_refused_before_anything_is_made(talk: SessionLog, run: Run) -> None:
+    redaction = {"role": "user", "content": [{"text": "-"}]}
+    talk.append("s-42", events.MessageRedacted({"message_id": 0, "redact_message": redaction}, "default"))
+    for words, told in (
+        (["--edit", "3"], "--edit and --text go together"),
+        (["--edit", "2", "--text", "x"], "the event of a message that is copied"),
+        (["--at", "5", "--edit", "6", "--text", "x"], "the event of a message that is copied"),
+        (["--edit", "3", "--text", "x"], "redacted or erased"),
+    ):
+        assert told in run("fork", "s-42", "t", *words, exit_code=2).stderr
+    assert [one.session_id for one in talk.sessions()] == ["s-42"]
