@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from ..errors import NotCopied, RunInProgressError, RunLeaseLostError, check_log, refuse_unknown
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 _KEY = ("hash", "delete the key: who holds the lease loses it, and ends the run")
 
 
-class CurrentRun(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CurrentRun:
     """The run that is in progress.
 
     Attributes:

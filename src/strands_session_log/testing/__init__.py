@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .model import ScriptedModel
+    from .recorded import recorded_prompts, recorded_replies
 
-__all__ = ["ScriptedModel"]
+__all__ = ["ScriptedModel", "recorded_prompts", "recorded_replies"]
 
 
 def __getattr__(name: str) -> Any:
-    if name != "ScriptedModel":
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .model import ScriptedModel
+    if name == "ScriptedModel":
+        from .model import ScriptedModel
 
-    return ScriptedModel
+        return ScriptedModel
+    from . import recorded
+
+    return getattr(recorded, name)
