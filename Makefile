@@ -9,7 +9,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Tests start many interpreters: what one has compiled, the others need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-matrix bench screens viewer-screens man vendor docs dist clean
+.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-image test-matrix bench screens viewer-screens man vendor docs dist clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -62,6 +62,10 @@ IMAGE ?= valkey/valkey:9
 test-container: .venv/.dev  ## The same log, and its faults, in containers of Valkey's own image (Docker; or Debian, as root)
 	.ci/install-container
 	IMAGE=$(IMAGE) PYTHON=$(BIN)/python .ci/with-engine $(PYTEST) -q $(IN_CONTAINERS) --server=container:$(IMAGE)
+
+test-image: .venv/.dev  ## The image for services: built, and run as it should be (Docker; or Debian, as root)
+	.ci/install-container
+	PYTHON=$(BIN)/python .ci/with-engine .ci/service-image
 
 test-dashboards: .venv/.dev  ## Every query on a real Prometheus, the rules by promtool, the JSON by Grafana's types
 	.ci/install-dashboards

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from panels import Panel, Row, Variable
-from queries import PREFIX, mean, percentiles, quantile, rate, share_of, within_range
+from queries import PREFIX, cost, mean, percentiles, quantile, rate, share_of, tokens_without_price, within_range
 
 VARIABLES = (Variable("agent", f"label_values({PREFIX}_events_total, agent)"),)
 ABOUT = "What the agents do: conversations, tokens, models, tools. From `session-log serve-metrics`."
@@ -155,6 +155,55 @@ MODELS = [
     ),
 ]
 
+_AS_LISTED = "In dollars, at the prices of `prices.yaml`; models that have none there are left out."
+
+COSTS = [
+    Panel(
+        "Cost",
+        {"": cost("$__range", "", _OF)},
+        "currencyUSD",
+        kind="stat",
+        width=4,
+        about=f"{_SHOWN} {_AS_LISTED}",
+    ),
+    Panel(
+        "Cost in 24 hours, by model",
+        {"{{model}}": cost("1d", "model", _OF)},
+        "currencyUSD",
+        width=10,
+        about=f"Each point is the day before it. {_AS_LISTED}",
+        stacked=True,
+    ),
+    Panel(
+        "Cost in 24 hours, by agent",
+        {"{{agent}}": cost("1d", "agent", _OF)},
+        "currencyUSD",
+        width=10,
+        about=f"Each point is the day before it. {_AS_LISTED}",
+        stacked=True,
+    ),
+    Panel(
+        "Cost an hour",
+        {"{{agent}}: {{model}}": f"3600 * agent:{PREFIX}_cost_dollars:rate5m{{{_OF}}}"},
+        "currencyUSD",
+        about=f"As the last five minutes were. {_AS_LISTED}",
+        stacked=True,
+    ),
+    Panel(
+        "Dearest agents and models",
+        {"{{agent}}: {{model}}": f"topk(10, {cost('$__range', 'agent, model', _OF)})"},
+        "currencyUSD",
+        kind="bargauge",
+        about=f"{_SHOWN} {_AS_LISTED}",
+    ),
+    Panel(
+        "Tokens without a price",
+        {"{{model}}": f"topk(10, {tokens_without_price('$__range', _OF)})"},
+        kind="bargauge",
+        about=f"{_SHOWN} Of models that `prices.yaml` does not have: no cost above contains them.",
+    ),
+]
+
 TOOLS = [
     Panel(
         "Tool calls",
@@ -192,4 +241,10 @@ TOOLS = [
     ),
 ]
 
-ROWS = (Row("Now", NOW), Row("Conversations", CONVERSATIONS), Row("Models", MODELS), Row("Tools, of all agents", TOOLS))
+ROWS = (
+    Row("Now", NOW),
+    Row("Conversations", CONVERSATIONS),
+    Row("Models", MODELS),
+    Row("Costs", COSTS),
+    Row("Tools, of all agents", TOOLS),
+)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 PREFIX = "strands_session_log"
+PRICE = f"model:{PREFIX}_token_price_dollars:max"
+"""What a token costs, by model and kind, as `prices.py` records it."""
 
 
 def rate(metric: str, by: str = "", where: str = "") -> str:
@@ -28,6 +30,25 @@ def percentiles(metric: str, where: str = "") -> dict[str, str]:
 def mean(metric: str, by: str = "") -> str:
     """The mean of a histogram in the time range that is shown."""
     return f"{within_range(f'{metric}_sum', by)} / {within_range(f'{metric}_count', by)}"
+
+
+def cost(window: str, by: str, where: str) -> str:
+    """Dollars that were spent in a window, of models that have a price."""
+    # A model that was not used since its exporter began anew has a price no more, but had one.
+    return f"sum{_by(by)} ({_tokens(window, where)} * on (model, kind) group_left () {_price(window)})"
+
+
+def tokens_without_price(window: str, where: str) -> str:
+    """Tokens in a window, by model, of models that have none."""
+    return f"sum by (model) ({_tokens(window, where)} unless on (model, kind) {_price(window)})"
+
+
+def _tokens(window: str, where: str) -> str:
+    return f"sum by (agent, model, kind) (increase({PREFIX}_tokens_total{{{where}}}[{window}]))"
+
+
+def _price(window: str) -> str:
+    return f"max by (model, kind) (last_over_time({PRICE}[{window}]))"
 
 
 def share_of(part: str, whole: str) -> str:

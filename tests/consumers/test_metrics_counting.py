@@ -67,10 +67,11 @@ def test_tokens_are_those_the_model_reported_cache_and_all(session_log: SessionL
     agent = talking.travel(session_log, "s")
     used = agent.event_loop_metrics.accumulated_usage
     counted.feed(session_log)
-    assert counted.of("tokens_total", agent="guide", kind="input") == used["inputTokens"] > 0
-    assert counted.of("tokens_total", agent="guide", kind="output") == used["outputTokens"] > 0
-    assert counted.of("tokens_total", agent="guide", kind="cache_read") == 21
-    assert counted.of("tokens_total", agent="guide", kind="cache_write") == 15
+    model = talking.CachingModel.name
+    assert counted.of("tokens_total", agent="guide", model=model, kind="input") == used["inputTokens"] > 0
+    assert counted.of("tokens_total", agent="guide", model=model, kind="output") == used["outputTokens"] > 0
+    assert counted.of("tokens_total", agent="guide", model=model, kind="cache_read") == 21
+    assert counted.of("tokens_total", agent="guide", model=model, kind="cache_write") == 15
 
 
 def test_durations_are_in_seconds(session_log: SessionLog, counted: Counted) -> None:
@@ -145,7 +146,7 @@ def test_facts_that_are_not_what_they_should_be_stop_nothing(counted: Counted, t
     counted.conversations.count([Odd(facts, type_)])
     known = "other" if type_ == "x.y" else type_
     assert counted.of("events_total", type=known, agent="a") == 1
-    assert counted.of("tokens_total", agent="a", kind="input") is None
+    assert counted.of("tokens_total", agent="a", model="other", kind="input") is None
 
 
 def test_facts_that_cannot_be_read_count_as_none(counted: Counted) -> None:

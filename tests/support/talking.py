@@ -19,6 +19,11 @@ from strands_session_log.testing.model import ScriptedModel
 class CachingModel(ScriptedModel):
     """A scripted model whose provider caches prompts, and says so."""
 
+    name = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+
+    def get_config(self) -> dict[str, Any]:
+        return {"model_id": self.name}
+
     async def stream(self, *arguments: Any, **options: Any) -> AsyncIterator[Any]:
         async for event in super().stream(*arguments, **options):
             if "metadata" in event:

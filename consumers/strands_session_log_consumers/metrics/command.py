@@ -59,6 +59,10 @@ def command(
         int,
         typer.Option(min=0, max=1_000_000, metavar="N", help="Tools with a label of their own; the rest is `other`."),
     ] = _DEFAULT.max_tools,
+    max_models: Annotated[
+        int,
+        typer.Option(min=0, max=1_000_000, metavar="N", help="Models with a label of their own; the rest is `other`."),
+    ] = _DEFAULT.max_models,
     url: UrlOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
@@ -71,7 +75,7 @@ def command(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     # That two scrapes wait for a third is no news, either.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    settings = Settings(host, port, group, consumer, start.value, claim_after, max_agents, max_tools)
+    settings = Settings(host, port, group, consumer, start.value, claim_after, max_agents, max_tools, max_models)
     with opened(ctx, url, namespace) as log:
         try:
             asyncio.run(_serve(log, settings))

@@ -57,10 +57,14 @@ class Conversations:
         registry: Where the metrics are registered.
         max_agents: How many agents keep a label of their own.
         max_tools: How many tools do.
+        max_models: How many models do.
     """
 
-    def __init__(self, registry: CollectorRegistry, max_agents: int = 50, max_tools: int = 100) -> None:
-        self._registry, self._agents, self._tools = registry, Bounded(max_agents), Bounded(max_tools)
+    def __init__(
+        self, registry: CollectorRegistry, max_agents: int = 50, max_tools: int = 100, max_models: int = 50
+    ) -> None:
+        self._registry, self._models = registry, Bounded(max_models)
+        self._agents, self._tools = Bounded(max_agents), Bounded(max_tools)
         self._newest, self._begun = 0.0, set[str]()
         self._counters()
         self._histograms()
@@ -99,7 +103,7 @@ class Conversations:
     def _counters(self) -> None:
         self._events = self._counter("events", "Events of the log.", "type", "agent")
         self._messages = self._counter("messages", "Messages said.", "agent", "role")
-        self._tokens = self._counter("tokens", "Tokens that models reported.", "agent", "kind")
+        self._tokens = self._counter("tokens", "Tokens that models reported.", "agent", "model", "kind")
         self._model_calls = self._counter("model_calls", "Model calls, by stop reason or failure.", "agent", "outcome")
         self._tool_calls = self._counter("tool_calls", "Tool calls.", "tool", "status")
         self._invocations = self._counter(
@@ -139,10 +143,10 @@ class Conversations:
         self._model_calls.labels(agent, "discarded" if facts.get("discarded") is True else reason).inc()
         _observe(self._model_seconds.labels(agent), seconds(facts.get("duration_ms")))
         _observe(self._model_latency.labels(agent), seconds(facts.get("latency_ms")))
-        usage = mapping(facts.get("usage"))
+        usage, model = mapping(facts.get("usage")), self._models.label(facts.get("model_id"))
         for name, kind in TOKENS.items():
             if (tokens := number(usage.get(name))) is not None:
-                self._tokens.labels(agent, kind).inc(tokens)
+                self._tokens.labels(agent, model, kind).inc(tokens)
 
     def _model_failed(self, agent: str, facts: Mapping[str, Any]) -> None:
         self._model_calls.labels(agent, "failed").inc()

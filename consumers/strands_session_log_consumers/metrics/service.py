@@ -48,7 +48,7 @@ class Exporter:
     def __init__(self, log: SessionLog, settings: Settings) -> None:
         self._log, self._settings = log, settings
         self.registry = CollectorRegistry()
-        self._conversations = Conversations(self.registry, settings.max_agents, settings.max_tools)
+        self._conversations = Conversations(self.registry, settings.max_agents, settings.max_tools, settings.max_models)
         self._lookout = Lookout(log, settings.group, settings.look_every)
         self._end_subscription: Callable[[], None] | None = None
         self._waits_for = ""

@@ -19,6 +19,7 @@ class Settings(NamedTuple):
         claim_after: Seconds without a sign of life after which others count what an exporter was given.
         max_agents: How many agents keep a label of their own.
         max_tools: How many tools do.
+        max_models: How many models do.
         look_every: Seconds between two looks at the groups and the server.
     """
 
@@ -30,4 +31,5 @@ class Settings(NamedTuple):
     claim_after: float = 30.0
     max_agents: int = 50
     max_tools: int = 100
+    max_models: int = 50
     look_every: float = 5.0
