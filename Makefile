@@ -9,7 +9,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Tests start many interpreters: what one has compiled, the others need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-image test-matrix bench screens viewer-screens man vendor docs dist clean
+.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-agui test-matrix bench screens viewer-screens man vendor docs dist clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -75,6 +75,9 @@ test-viewer: .venv/.dev  ## The viewer in a real browser: Debian's Chromium; axe
 	.ci/install-browser
 	$(PYTEST) -q tests/viewer -m viewer
 
+test-agui: .venv/.dev  ## Runs followed by the official client of AG-UI, in Node; it comes by npm
+	$(PYTEST) -q tests/agui -m agui
+
 test-matrix:  ## Every Python there is here, and the lowest supported dependencies
 	.ci/test-matrix
 
@@ -100,7 +103,7 @@ docs: .venv/.dev  ## The documentation as a site, in .site; warnings, and links 
 	$(BIN)/mkdocs build --quiet --strict
 
 clean:
-	rm -rf .site .venv .venv-matrix .coverage .coverage.* .coverage-html tests/dashboards/schema/node_modules tests/viewer/axe/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .site .venv .venv-matrix .coverage .coverage.* .coverage-html tests/dashboards/schema/node_modules tests/viewer/axe/node_modules tests/agui/client/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \

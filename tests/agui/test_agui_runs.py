@@ -16,6 +16,7 @@ from strands_session_log import SessionLog, SessionRuns, ValkeySessionManager, e
 from strands_session_log.testing import ScriptedModel
 from strands_session_log_consumers.agui.conversation import FINISHED, STARTED
 from support import wait_until
+from support.following import SOON
 from support.served_agui import AguiRun, AguiSettings, FrontEnd, asked, get, post, served_agui
 
 SCRIPT: Any = (
@@ -97,9 +98,22 @@ def test_whoever_comes_back_at_any_moment_ends_with_the_same(session_log: Sessio
             seen = post(one, asked("1 + 2?", thread=thread, run="run"), frames=cut_at.randint(1, len(whole.types) - 1))
             with httpx.stream("GET", f"{other}/threads/{thread}?after={seen.last_id}", timeout=20) as response:
                 if response.status_code != 204:
-                    seen.messages.clear()
                     seen.follow(response)
             assert (seen.messages, seen.state) == (whole.messages, whole.state)
+
+
+def test_a_thought_is_not_repeated_to_who_was_cut_off_in_the_middle_of_it(session_log: SessionLog) -> None:
+    def make(run: AguiRun) -> Agent:
+        model = ScriptedModel([SCRIPT[0][0], {"text": "Three."}], chunk=2, pause=0.05)
+        return Agent(model=model, session_manager=run.session_manager, hooks=[run.live_tokens], callback_handler=None)
+
+    with served_agui(session_log, make) as url:
+        whole = post(url, asked("1 + 2?", thread="whole"))
+        seen = post(url, asked("1 + 2?"), frames=whole.types.index("REASONING_MESSAGE_CONTENT") + 2)
+        assert seen.types[-1] == "REASONING_MESSAGE_CONTENT"
+        with httpx.stream("GET", f"{url}/threads/s", timeout=SOON) as response:
+            seen.follow(response)
+    assert seen.said == [*WHOLE[:2], ("assistant", "Three.")]
 
 
 def test_a_post_that_is_sent_again_begins_no_second_run(adder: str, session_log: SessionLog) -> None:

@@ -78,12 +78,17 @@ class FrontEnd:
         self.last_id, self.last = id_, event
         match event:
             case {"type": "MESSAGES_SNAPSHOT", "messages": messages}:
-                self.messages = {one["id"]: one for one in messages}
+                # As the official client does: where a snapshot has no thoughts, those that are known stay.
+                new = {one["id"]: one for one in messages}
+                keeps = all(one["role"] != "reasoning" for one in messages)
+                old = [one for one in self.messages.values() if keeps and one["role"] == "reasoning"]
+                known = {id_: new.get(id_, one) for id_, one in self.messages.items() if id_ in new or one in old}
+                self.messages = known | new
             case {"type": "STATE_SNAPSHOT", "snapshot": state}:
                 self.state = state
             case {"type": "TEXT_MESSAGE_START" | "REASONING_MESSAGE_START", "messageId": id_, "role": role}:
-                assert id_ not in self.messages
-                self.messages[id_] = {"id": id_, "role": role, "content": ""}
+                assert role == "reasoning" or id_ not in self.messages
+                self.messages.setdefault(id_, {"id": id_, "role": role, "content": ""})
             case {"type": "TEXT_MESSAGE_CONTENT" | "REASONING_MESSAGE_CONTENT", "messageId": id_, "delta": text}:
                 self.messages[id_]["content"] += text
             case {"type": "TOOL_CALL_START", "toolCallId": id_, "toolCallName": name, "parentMessageId": parent}:

@@ -106,6 +106,8 @@ class ThreadChannel:
                 new, at = self._since(at), self._count
                 if new:
                     is_over = any(frame.is_last for frame in new)
+                    # Of another run that has begun already nothing is told: whoever wants that comes for it.
+                    new = new[: next((place for place, frame in enumerate(new, 1) if frame.is_last), None)]
                     yield b"".join(frame.sent for frame in new)
                 elif not await self._has_news(news):
                     yield b": still there\n\n"
@@ -155,6 +157,8 @@ class ThreadChannel:
 
     async def _read(self) -> None:
         was_in = self.conversation.run if self.conversation else ""
+        if self.conversation:
+            self._publish([*self.conversation.left()])
         conversation, self._position = await to_thread.run_sync(self._load)
         self.conversation = conversation
         self._publish(conversation.anew(was_in))

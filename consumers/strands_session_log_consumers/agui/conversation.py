@@ -11,6 +11,7 @@ from ag_ui.core import (
     Interrupt,
     Message,
     MessagesSnapshotEvent,
+    ReasoningMessage,
     RunErrorEvent,
     RunFinishedCancelledOutcome,
     RunFinishedEvent,
@@ -25,7 +26,7 @@ from ag_ui.core import (
 from strands_session_log import Delta, MessageRecord, Recorded
 from strands_session_log.events import AgentCreated, AgentUpdated, MessageAdded
 
-from .messages import shown
+from .messages import reasoning_id, shown
 from .speaking import Speaking
 
 STARTED: Final = "custom.agui.started"
@@ -58,6 +59,7 @@ class ThreadConversation:
         self._state: Mapping[str, Any] = {}
         self._speaking: Speaking | None = None
         self._held = list[Delta]()
+        self._thoughts = dict[str, None]()
         self._is_asked, self._asked_with = False, ""
         self._ended: Mapping[str, Any] = {}
         self.run, self.runs, self.revision, self.is_stale = "", set[str](), 0, False
@@ -84,6 +86,11 @@ class ThreadConversation:
             yield from self._speaking.so_far()
         if not self.run:
             yield self._closing()
+
+    def left(self) -> Iterator[BaseEvent]:
+        """What those are told who follow when all is about to be read anew: what is under way will begin again."""
+        speaking, self._speaking = self._speaking, None
+        yield from speaking.abandoned() if speaking else ()
 
     def anew(self, was_in: str) -> Iterator[BaseEvent]:
         """What those are told who followed a run when all was read anew."""
@@ -117,6 +124,7 @@ class ThreadConversation:
         self.run = str(data.get("run"))
         self.runs.add(self.run)
         self._asked_with = str(data.get("message") or "")
+        self._is_asked = self._is_asked and not self._asked_with
         yield RunStartedEvent(thread_id=self._thread_id, run_id=self.run)
 
     def _end(self, data: Mapping[str, Any]) -> Iterator[BaseEvent]:
@@ -136,14 +144,14 @@ class ThreadConversation:
         if index is None or not isinstance(message, Mapping):
             self.is_stale = True
             return
-        before = self._asked_with
+        before, had_thoughts = self._asked_with, self._has_thoughts()
         kept = self._keep(index, message)
         if message.get("role") == "assistant":
             speaking = self._speaking or Speaking(f"{self._agent_id}-{index}")
             self._speaking = None
             events, is_same = speaking.finished(kept)
             yield from events
-            if not is_same:
+            if not is_same or (self._has_thoughts() and not had_thoughts):
                 yield self._snapshot()
             return
         yield from self._abandon()
@@ -181,7 +189,19 @@ class ThreadConversation:
             return
         if self._speaking is None:
             self._speaking = Speaking(f"{self._agent_id}-{max(self._messages, default=-1) + 1}", line.message)
+        if line.kind == "reasoning":
+            yield from self._thinks(reasoning_id(self._speaking.id, line.block), self._speaking)
         yield from self._speaking.take(delta)
+
+    def _thinks(self, id_: str, speaking: Speaking) -> Iterator[BaseEvent]:
+        had_thoughts = self._has_thoughts()
+        self._thoughts[id_] = None
+        if not had_thoughts:
+            yield self._snapshot(speaking.as_message())
+
+    def _has_thoughts(self) -> bool:
+        """Whether a snapshot has thoughts in it."""
+        return bool(self._thoughts) or any(isinstance(one, ReasoningMessage) for one in self._all())
 
     def _abandon(self) -> Iterator[BaseEvent]:
         speaking, self._speaking = self._speaking, None
@@ -190,10 +210,19 @@ class ThreadConversation:
             yield from ends
             yield self._snapshot()
 
-    def _snapshot(self) -> BaseEvent:
-        return MessagesSnapshotEvent(
-            messages=[*chain.from_iterable(self._messages[at] for at in sorted(self._messages))]
-        )
+    def _all(self) -> Iterator[Message]:
+        return chain.from_iterable(self._messages[at] for at in sorted(self._messages))
+
+    def _snapshot(self, under_way: Iterable[Message] = ()) -> BaseEvent:
+        """What is in the log.
+
+        Front ends keep the thoughts they have where a snapshot has none, and append to them when they are told again.
+        So where the log has none, those that were heard are in it without their text.
+        """
+        messages = [*self._all()]
+        if not any(isinstance(one, ReasoningMessage) for one in messages):
+            messages += [ReasoningMessage(id=id_, content="") for id_ in self._thoughts]
+        return MessagesSnapshotEvent(messages=[*messages, *under_way])
 
     def _closing(self) -> BaseEvent:
         outcome, run = self._ended.get("outcome"), self._ended.get("run") or self._thread_id

@@ -9,6 +9,7 @@ from typing import Any
 from ag_ui.core import (
     AssistantMessage,
     BaseEvent,
+    FunctionCall,
     Message,
     ReasoningEndEvent,
     ReasoningMessage,
@@ -77,6 +78,10 @@ class SpokenPart:
             case _:
                 yield ToolCallArgsEvent(tool_call_id=self.id, delta=text)
 
+    def as_call(self) -> ToolCall:
+        """The call of a tool so far."""
+        return ToolCall(id=self.id, function=FunctionCall(name=self._name, arguments=self.said))
+
     def ended(self) -> Iterator[BaseEvent]:
         """That it is over."""
         match self.kind:
@@ -97,11 +102,12 @@ class Speaking:
         message: That of its pieces.
 
     Attributes:
+        id: The id it will have.
         message: That of its pieces.
     """
 
     def __init__(self, message_id: str, message: str = "") -> None:
-        self._id, self.message = message_id, message
+        self.id, self.message = message_id, message
         self._parts = dict[str, SpokenPart]()
         self._next, self._has_gap = 1, False
 
@@ -109,6 +115,13 @@ class Speaking:
         """All that was said, for whoever joins now."""
         for part in self._parts.values():
             yield from part.begun()
+
+    def as_message(self) -> Iterator[Message]:
+        """The text and the calls so far."""
+        text = "".join(part.said for part in self._parts.values() if part.kind == "text")
+        calls = [part.as_call() for part in self._parts.values() if part.kind == "tool"]
+        if text or calls:
+            yield AssistantMessage(id=self.id, content=text or None, tool_calls=calls or None)
 
     def take(self, delta: Delta) -> Iterator[BaseEvent]:
         """A piece. Behind one that was lost nothing is said before the message is in the log."""
@@ -119,9 +132,9 @@ class Speaking:
             return
         match line.kind:
             case "text":
-                yield from self._more("text", self._id, line.text)
+                yield from self._more("text", self.id, line.text)
             case "reasoning":
-                yield from self._more("reasoning", reasoning_id(self._id, line.block), line.text)
+                yield from self._more("reasoning", reasoning_id(self.id, line.block), line.text)
             case "tool":
                 yield from self._more("tool", line.tool_use_id, "", line.text)
             case "input":
@@ -130,7 +143,7 @@ class Speaking:
     def _more(self, kind: str, id_: str, text: str, name: str = "") -> Iterator[BaseEvent]:
         part = self._parts.get(id_)
         if part is None:
-            part = self._parts[id_] = SpokenPart(kind, id_, self._id, name)
+            part = self._parts[id_] = SpokenPart(kind, id_, self.id, name)
             yield from part.begun()
         yield from part.goes_on(text)
 
@@ -162,15 +175,15 @@ class Speaking:
         for message in messages:
             match message:
                 case ReasoningMessage():
-                    yield SpokenPart("reasoning", message.id, self._id), message.content
+                    yield SpokenPart("reasoning", message.id, self.id), message.content
                 case AssistantMessage():
                     if isinstance(message.content, str):
-                        yield SpokenPart("text", message.id, self._id), message.content
+                        yield SpokenPart("text", message.id, self.id), message.content
                     for call in message.tool_calls or ():
                         yield self._call(call)
 
     def _call(self, call: ToolCall) -> tuple[SpokenPart, str]:
-        return SpokenPart("tool", call.id, self._id, call.function.name), call.function.arguments
+        return SpokenPart("tool", call.id, self.id, call.function.name), call.function.arguments
 
 
 def _is_same_json(one: str, other: str) -> bool:
