@@ -63,10 +63,6 @@ test-container: .venv/.dev  ## The same log, and its faults, in containers of Va
 	.ci/install-container
 	IMAGE=$(IMAGE) PYTHON=$(BIN)/python .ci/with-engine $(PYTEST) -q $(IN_CONTAINERS) --server=container:$(IMAGE)
 
-test-image: .venv/.dev  ## The image for services: built, and run as it should be (Docker; or Debian, as root)
-	.ci/install-container
-	PYTHON=$(BIN)/python .ci/with-engine .ci/service-image
-
 test-dashboards: .venv/.dev  ## Every query on a real Prometheus, the rules by promtool, the JSON by Grafana's types
 	.ci/install-dashboards
 	$(BIN)/pytest -q tests/dashboards -m dashboards
