@@ -83,7 +83,7 @@ screens: .venv/.dev  ## The screens of docs/cli.md, written anew from what the c
 viewer-screens: .venv/.dev  ## The pictures of docs/viewer.md, taken anew from the demo's conversations
 	PYTHONPATH=tests $(BIN)/python -m support.pictures
 
-man: .venv/.dev  ## man/session-log.1, written anew from what the commands say of themselves
+man: .venv/.dev  ## docs/man/session-log.1, written anew from what the commands say of themselves
 	PYTHONPATH=tests $(BIN)/python -m support.manual
 
 dist: .venv/.dev  ## Wheel and sdist of what is committed, built twice and compared, and the SBOM of an installation
@@ -96,7 +96,7 @@ bench: .venv/.bench .venv/.peers  ## What the log costs beside the least it coul
 	$(BIN)/python -m tests.bench
 
 docs: .venv/.dev  ## The documentation as a site, in .site; warnings, and links that lead nowhere, are errors
-	$(BIN)/mkdocs build --quiet --strict
+	$(BIN)/mkdocs build --quiet --strict --config-file .ci/mkdocs.yml
 
 clean:
 	rm -rf .site .venv .venv-matrix .coverage .coverage.* .coverage-html tests/dashboards/schema/node_modules tests/viewer/axe/node_modules tests/agui/client/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

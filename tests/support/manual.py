@@ -14,7 +14,7 @@ from typer.main import get_command
 from strands_session_log.cli.app import app
 from support.command_line import commands_in
 
-MANUAL = Path(__file__).parents[2] / "man" / "session-log.1"
+MANUAL = Path(__file__).parents[2] / "docs" / "man" / "session-log.1"
 _EVERYWHERE = {"--url", "--namespace", "--encryption-keys", "--color", "--help"}
 """Options of every command, which stand once, at the top."""
 _SEE = "https://github.com/strands-session-log/strands-session-log/tree/main/docs"

@@ -38,7 +38,7 @@ def sources() -> list[str]:
 
 def built(place: Path, umask: int, modified: int) -> Path:
     """The wheel, built from a copy whose files have times and permissions of their own; `make dist` has the sdist."""
-    for name in (one for one in sources() if not one.startswith(("tests/", "docs/", "dashboards/"))):
+    for name in (one for one in sources() if not one.startswith(("tests/", "dashboards/"))):
         copy = place / "source" / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, copy)

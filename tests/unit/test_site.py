@@ -22,7 +22,18 @@ DOCS = ROOT / "docs"
 
 
 def test_the_site_builds_and_every_link_in_it_leads_somewhere(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path)]
+    build = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--quiet",
+        "--strict",
+        "-f",
+        ".ci/mkdocs.yml",
+        "--site-dir",
+        str(tmp_path),
+    ]
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     assert "An agent that remembers" in (tmp_path / "index.html").read_text(), "the README is the first page"
