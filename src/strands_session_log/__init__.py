@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .session_log import (
         Archive,
         CurrentRun,
+        EditedFork,
         ErasurePlan,
         LegalHold,
         Retention,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
         check_forks,
         drop_archived,
         forget_archived,
+        fork_edited,
         inspect_server,
         parse_duration,
         restore_archived,
@@ -126,6 +128,7 @@ __all__ = [
     "Delivery",
     "Delta",
     "Durability",
+    "EditedFork",
     "Envelope",
     "ErasurePlan",
     "EventId",
@@ -205,6 +208,7 @@ __all__ = [
     "events",
     "evolve",
     "forget_archived",
+    "fork_edited",
     "from_json",
     "inspect_server",
     "instrumentation",
@@ -236,10 +240,10 @@ if not TYPE_CHECKING:
             "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "Archive CurrentRun ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy "
-            "RetentionReport RetentionStep RunLease ServerInspection SessionLog SessionRuns SubjectExport "
+            "session_log": "Archive CurrentRun EditedFork ErasurePlan LegalHold Retention RetentionPolicies "
+            "RetentionPolicy RetentionReport RetentionStep RunLease ServerInspection SessionLog SessionRuns SubjectExport "
             "SubjectPlace SubjectReport SubjectStep Subjects check_forks drop_archived forget_archived "
-            "inspect_server parse_duration restore_archived",
+            "fork_edited inspect_server parse_duration restore_archived",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

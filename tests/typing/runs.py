@@ -1,8 +1,18 @@
-"""Runs of sessions as users type them; type checkers run over this file, nothing executes it."""
+"""Runs of sessions, and forks with another text, as users type them; checked, not executed."""
 
 from __future__ import annotations
 
-from strands_session_log import CurrentRun, Delta, RunLease, SessionLog, SessionRuns, errors
+from strands_session_log import (
+    CurrentRun,
+    Delta,
+    EditedFork,
+    EventId,
+    RunLease,
+    SessionLog,
+    SessionRuns,
+    errors,
+    fork_edited,
+)
 
 log = SessionLog.connect("valkey://localhost")
 runs = SessionRuns(log, "s-42")
@@ -22,3 +32,8 @@ if current:
 was_told: bool = runs.stop() or runs.stop("run-1")
 for item in log.live("s-42", types=["custom.*", "agent.*"]):
     revision: int = item.revision if isinstance(item, Delta) else item.id.revision
+try:
+    fork: EditedFork = fork_edited(log, "s-42", 7, "s-43", message=7, text="And in Porto?", by="ada")
+    both: tuple[EventId, EventId] = fork.id, fork.edited
+except errors.MessageNotEditableError as refused:
+    why: tuple[str, object, str] = refused.session_id, refused.point, refused.reason

@@ -48,6 +48,7 @@ _WRONG_USAGE = (
     errors.InvalidSettingError,
     errors.InvalidUrlError,
     errors.KeyStoreError,
+    errors.MessageNotEditableError,
     errors.MissingExtraError,
     errors.RevisionNotFoundError,
     errors.SealBusyError,

@@ -141,6 +141,7 @@ __all__ = [
     "KeyShreddedError",
     "KeyStoreError",
     "LogForkedError",
+    "MessageNotEditableError",
     "MissingExtraError",
     "NamespaceMismatchError",
     "NamespaceNotFoundError",
@@ -332,6 +333,20 @@ class UnansweredToolCallsError(SessionLogError, ValueError):
             f"at revision {at.revision} of session {session_id!r} tool calls are unanswered: {waiting}; {others}"
             "set allow_unanswered=True"
         )
+
+
+class MessageNotEditableError(SessionLogError, ValueError):
+    """A message is to say something else in a fork, and cannot; nothing was made.
+
+    Attributes:
+        session_id: The session.
+        point: What was given as the message.
+        reason: Why it cannot.
+    """
+
+    def __init__(self, session_id: str, point: object, reason: str) -> None:
+        self.session_id, self.point, self.reason = session_id, point, reason
+        super().__init__(f"{point} of session {session_id!r} cannot be edited: {reason}")
 
 
 class ContentionError(SessionLogError):

@@ -32,7 +32,7 @@ from ..errors import (
     SessionLogError,
     SessionNotFoundError,
 )
-from ..events import PayloadErased, SessionForked
+from ..events import Event, PayloadErased, SessionForked
 from ..ids import EventId
 from ..scripts import session
 from ..scripts.session import Landed
@@ -53,6 +53,8 @@ COPY_BYTES = 1024 * 1024
 _MAX_RESTARTS = 100
 
 Pages = Callable[[str, str, str], Iterator[Sequence[RawEntry]]]
+Then = Callable[[], Sequence[Event]]
+"""What a fork begins with after the copy; asked once the parent knows of it, so that what is erased is seen."""
 
 
 class Forker:
@@ -69,7 +71,9 @@ class Forker:
         self._store, self._keyspace, self._layout, self._pages = store, store.keyspace, layout, pages
         self._cipher = cipher
 
-    def fork(self, session_id: str, at: EventId, into: str, progress: Progress, by: str) -> tuple[Position, EventId]:
+    def fork(
+        self, session_id: str, at: EventId, into: str, progress: Progress, by: str, then: Then = tuple
+    ) -> tuple[Position, EventId]:
         """See `EventLog.fork`.
 
         Returns:
@@ -80,7 +84,7 @@ class Forker:
         if into == session_id or self._exists(into):
             raise SessionExistsError(into)
         for _ in range(_MAX_RESTARTS):
-            attempt = _Attempt(session_id, *self._origin(session_id), at, into, uuid4().hex, by)
+            attempt = _Attempt(session_id, *self._origin(session_id), at, into, uuid4().hex, by, then)
             match self._carry_out(attempt, progress):
                 case Landed(ids, link, begins_feed):
                     if begins_feed:
@@ -113,6 +117,7 @@ class Forker:
         """Copy. The arguments of the call to come; None when something was erased meanwhile."""
         sealer = self._sealer(attempt.parent)
         erased = self._note(attempt)
+        then = attempt.then()
         copied = self._copy(attempt, progress)
         if copied is None:
             return None
@@ -121,7 +126,7 @@ class Forker:
             return None
         if copied.position.id != attempt.at:
             raise RevisionNotFoundError(attempt.parent, attempt.at.revision, attempt.at)
-        return attempt.arguments(copied, erased, later, sealer)
+        return attempt.arguments(copied, erased, (*then, *later), sealer)
 
     def _sealer(self, parent: str) -> Sealer | None:
         """What encrypts the first events of the fork: with the same key as those of the parent, if those are."""
@@ -202,6 +207,7 @@ class _Attempt(NamedTuple):
         into: The fork.
         token: The name of this attempt.
         by: Who forks.
+        then: What follows the event that tells of it.
     """
 
     parent: str
@@ -211,13 +217,14 @@ class _Attempt(NamedTuple):
     into: str
     token: str
     by: str
+    then: Then
 
     def note(self, is_own: bool) -> ForkNote:
         """What a head is to say."""
         return ForkNote(self.at, self.token, is_own, self.into)
 
     def arguments(
-        self, copied: CopySummary, erased: str, later: Sequence[PayloadErased], sealer: Sealer | None
+        self, copied: CopySummary, erased: str, later: Sequence[Event], sealer: Sealer | None
     ) -> tuple[list[bytes], bytes]:
         """Of the call that puts the copy into place."""
         line = (*self.ancestors, self.parent)

@@ -30,7 +30,7 @@ from .diagnosis import CURES, diagnosed, naming, parsed, position_of, raise_diag
 from .eraser import Eraser, PlannedErasure, Progress
 from .erasure_scope import Find, nothing_more, record_of
 from .expected import ANY, Expected
-from .forker import Forker
+from .forker import Forker, Then
 from .instrumented import instrumented_append
 from .listing import Listing
 from .namespace import Layout
@@ -343,14 +343,15 @@ class EventLog:
         into: str,
         progress: Progress = lambda done, total: None,
         by: str = "",
+        then: Then = tuple,
     ) -> EventId:
         """Begin a session with a copy of another one's events up to one of them; see `SessionLog.fork`.
 
         Returns:
-            The id of the `SessionForked` event that follows the copy.
+            The id of the `SessionForked` event that follows the copy, before those it is to begin with.
         """
         with diagnosed(self.store, session_id, into):
-            position, forked = self._forker.fork(session_id, at, into, progress, by)
+            position, forked = self._forker.fork(session_id, at, into, progress, by, then)
         self._appended(into, position)
         return forked
 

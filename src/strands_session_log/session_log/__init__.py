@@ -3,6 +3,7 @@
 from .archiving import Archive, check_forks, drop_archived, forget_archived, restore_archived
 from .belonging import check_is_of
 from .durations import parse_duration
+from .editing import EditedFork, fork_edited
 from .erasing import ErasurePlan
 from .inspection import ServerInspection, inspect_server
 from .log import SessionLog
@@ -17,6 +18,7 @@ from .subjects import Subjects
 __all__ = [
     "Archive",
     "CurrentRun",
+    "EditedFork",
     "ErasurePlan",
     "LegalHold",
     "Retention",
@@ -37,6 +39,7 @@ __all__ = [
     "check_is_of",
     "drop_archived",
     "forget_archived",
+    "fork_edited",
     "inspect_server",
     "parse_duration",
     "providing",

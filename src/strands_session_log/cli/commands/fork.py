@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from typing import Annotated, TypedDict
 
+from ... import fork_edited
 from ..context import CommandCall
-from ..editing import edited
 from ..exit_codes import Code, fail
 from ..options import AtOption, ByOption, SessionArgument, UnansweredOption, argument, command, option
 from ..progress import progress
@@ -20,6 +20,11 @@ EPILOG = (
 IntoArgument = Annotated[str, argument("INTO", "The id of the new session.")]
 EditOption = Annotated[str | None, option("--edit", "POINT", "The message to be changed on the way; takes --text.")]
 TextOption = Annotated[str | None, option("--text", "TEXT", "What it says in the new session.")]
+
+
+class _Options(TypedDict):
+    allow_unanswered: bool
+    by: str
 
 
 @command
@@ -39,12 +44,15 @@ def fork(
     """
     if (edit is None) != (text is None):
         fail(Code.USAGE, "--edit and --text go together: which message, and what it says")
+    options: _Options = {"allow_unanswered": allowed, "by": by}
     with call.opened() as log, progress(into) as advance:
         log.head(session)
-        change = None if edit is None or text is None else edited(log, session, at, edit, text)
-        made = log.fork(session, at=at, into=into, allow_unanswered=allowed, progress=advance, by=by)
+        if edit is None or text is None:
+            made, after = log.fork(session, at=at, into=into, progress=advance, **options), {}
+        else:
+            found = fork_edited(log, session, at, into, message=edit, text=text, progress=advance, **options)
+            made, after = found.id, {"edited": str(found.edited)}
         event = log.event(into, made).event
-        after = {} if change is None else {"edited": str(log.append(into, change))}
     copied = made.revision - 1
     if call.as_json:
         ids = {"id": str(made), "event_id": event.event_id}
