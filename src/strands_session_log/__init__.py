@@ -241,8 +241,8 @@ if not TYPE_CHECKING:
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
             "session_log": "Archive CurrentRun EditedFork ErasurePlan LegalHold Retention RetentionPolicies "
-            "RetentionPolicy RetentionReport RetentionStep RunLease ServerInspection SessionLog SessionRuns SubjectExport "
-            "SubjectPlace SubjectReport SubjectStep Subjects check_forks drop_archived forget_archived "
+            "RetentionPolicy RetentionReport RetentionStep RunLease ServerInspection SessionLog SessionRuns "
+            "SubjectExport SubjectPlace SubjectReport SubjectStep Subjects check_forks drop_archived forget_archived "
             "fork_edited inspect_server parse_duration restore_archived",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from strands_session_log import SessionLog, Subscriber
+from strands_session_log import SessionLog, Subscriber, testing
 from strands_session_log.errors import DeliveryLostError
 from strands_session_log.scripts.group_protocol import Disposition, SettleReply, SettleRequest
 from strands_session_log.subscription.failure import Failure
@@ -77,15 +77,8 @@ def test_what_a_gap_swallowed_comes_before_what_follows_it(log: SessionLog, told
 
 def crash(consumer: Consumer) -> None:
     """Let a consumer fall silent, as kill -9 does: it takes and tells nothing any more."""
-    machinery = consumer.deliveries._consumer
-    for fetcher in machinery._fetchers:
-        fetcher.stop()
-    machinery._acknowledger._group.settle = lambda words: 1 / 0
-    machinery._group.leave = lambda partitions: None
-    machinery.channel.close()
+    testing.crash(consumer.deliveries)
     consumer.join(10)
-    for fetcher in machinery._fetchers:
-        fetcher.join(10)
 
 
 @settings(

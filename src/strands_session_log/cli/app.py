@@ -23,7 +23,7 @@ _TAKE_POINTS = ("diff", "rewind")
 """Commands whose arguments may be relative times, which look like options."""
 
 COMMANDS = (
-    *("demo", "sessions", "why", "show", "replay", "tail", "events", "diff", "fork", "rewind", "testcase"),
+    *("demo", "sessions", "why", "show", "replay", "tail", "events", "diff", "fork", "rewind", "testcase", "rerun"),
     *("verify", "anchor", "seal", "grep", "erase", "delete", "hold", "release", "holds", "prune"),
     *("import", "export", "doctor", "acl"),
 )

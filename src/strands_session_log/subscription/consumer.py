@@ -158,6 +158,14 @@ class Consumer:
             self._group.leave()
         self._outage.close()
 
+    def cut_off(self) -> None:
+        """Fall silent, as one does whose process was killed: for tests."""
+        self._group.cut_off()
+        for fetcher in self._fetchers:
+            fetcher.stop()
+        # Nothing of it is given back: who takes it over does not learn that this consumer is no more.
+        self.channel.drain()
+
     def catch_up(self, gap: FeedGapError) -> None:
         """See `Deliveries.catch_up`."""
         self._group.note_gap("catch_up", _gap_of(gap))

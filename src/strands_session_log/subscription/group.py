@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from ..codec import RawEntry
-from ..errors import ServerRefusedError
+from ..errors import ServerRefusedError, SessionLogError
 from ..feed import Envelope
 from ..scripts import groups
 from ..scripts.group_protocol import (
@@ -45,6 +46,11 @@ class Group:
         )
         # Should the group be gone later, what is there then came after it had begun.
         self._start: str = settings.start
+
+    def cut_off(self) -> None:
+        """Let the server hear nothing more of this consumer; what is asked from now on fails."""
+        gone: Any = _Gone()
+        self.store = self.impatient = gone
 
     def begin(self) -> None:
         """Let the group begin in every partition that it is new in, in one round trip."""
@@ -143,3 +149,10 @@ class Group:
     def note_gap(self, what: str, gap: Gap) -> None:
         """Have what is missing read from the sessions (`catch_up`), or go on behind it (`skip`)."""
         groups.note_gap(self.store, self.settings.group, what, gap)
+
+
+class _Gone:
+    """In place of a store, once the consumer was cut off."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise SessionLogError("the consumer was cut off by testing.crash: the server hears nothing more of it")

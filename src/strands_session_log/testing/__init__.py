@@ -1,31 +1,48 @@
 """For tests of this library and of what is built on it: a local model, pytest fixtures, the contract suite.
 
-`ScriptedModel` and `play_again` need Strands, and are imported only when asked for; `testing.contract` needs pytest.
+What needs Strands is imported only when it is asked for; `testing.contract` needs pytest.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..on_demand import on_demand
 
 if TYPE_CHECKING:
+    from .clock import Clock
+    from .crashing import crash
+    from .history import write_history
     from .model import ScriptedModel
     from .playing_again import play_again
     from .recorded import recorded_messages, recorded_prompts, recorded_replies
+    from .rerunning import Rerun, RerunTurn, rerun, stand_in
 
-__all__ = ["ScriptedModel", "play_again", "recorded_messages", "recorded_prompts", "recorded_replies"]
+__all__ = [
+    "Clock",
+    "Rerun",
+    "RerunTurn",
+    "ScriptedModel",
+    "crash",
+    "play_again",
+    "recorded_messages",
+    "recorded_prompts",
+    "recorded_replies",
+    "rerun",
+    "stand_in",
+    "write_history",
+]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "ScriptedModel":
-        from .model import ScriptedModel
-
-        return ScriptedModel
-    if name == "play_again":
-        from .playing_again import play_again
-
-        return play_again
-    from . import recorded
-
-    return getattr(recorded, name)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "clock": "Clock",
+            "crashing": "crash",
+            "history": "write_history",
+            "model": "ScriptedModel",
+            "playing_again": "play_again",
+            "recorded": "recorded_messages recorded_prompts recorded_replies",
+            "rerunning": "Rerun RerunTurn rerun stand_in",
+        },
+    )

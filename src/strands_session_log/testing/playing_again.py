@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from strands import Agent
 from strands.hooks import MessageAddedEvent
 
-from ..state import Change
+from .comparing import LONGEST, Message, compared, spoken
 from .model import ScriptedModel
-from .recorded_tools import Message, RecordedTools, blocks_of
-
-_SPOKEN = ("text", "toolUse", "reasoningContent")
-"""What a scripted model can say again."""
-_LONGEST = 200
+from .recorded_tools import RecordedTools, blocks_of
 
 
 def play_again(
@@ -46,7 +41,11 @@ def play_again(
         said.clear()
         tools.differences.clear()
         error = replies.play(agent, turn)
-        lines = [*tools.differences, *_compared(turn, said[len(turn.prompt) :]), *replies.differences(turn, error)]
+        lines = [
+            *tools.differences,
+            *compared(turn.answers, _comparable(turn, said)),
+            *replies.differences(turn, error),
+        ]
         found += [f"turn {number}: {line}" for line in lines]
     return found
 
@@ -80,6 +79,12 @@ def turns_of(recorded: Sequence[Message]) -> list[Turn]:
     return turns
 
 
+def _comparable(turn: Turn, said: Sequence[Message]) -> Sequence[Message]:
+    """What follows where the recording breaks off was never compared with anything."""
+    answers = said[len(turn.prompt) :]
+    return answers[: len(turn.answers)] if turn.is_broken_off else answers
+
+
 class _Replies:
     """What the model says in a turn."""
 
@@ -89,7 +94,7 @@ class _Replies:
 
     def play(self, agent: Agent, turn: Turn) -> Exception | None:
         """Ask what it was asked; the error that it ended with."""
-        self._left = [deepcopy(_spoken(one)) for one in turn.answers if one["role"] == "assistant"]
+        self._left = [deepcopy(spoken(one)) for one in turn.answers if one["role"] == "assistant"]
         self._is_over = False
         prompt: Any = deepcopy(turn.prompt) or None
         try:
@@ -117,33 +122,4 @@ class _Replies:
             yield "the model is asked once more than it was"
         if error is not None and not self._is_over:
             cause = getattr(error, "original_exception", error)
-            yield f"the agent raises {type(cause).__name__}: {cause}"[:_LONGEST]
-
-
-def _spoken(message: Message) -> list[Any]:
-    return [block for block in message["content"] if any(kind in block for kind in _SPOKEN)]
-
-
-def _compared(turn: Turn, said: Sequence[Message]) -> Iterator[str]:
-    """What messages differ in; what follows where the recording breaks off was never compared with anything."""
-    compared = said[: len(turn.answers)] if turn.is_broken_off else said
-    for number, (was, now) in enumerate(zip_longest(turn.answers, compared), 1):
-        if was is None or now is None:
-            yield f"answer {number}: {'is new' if was is None else 'is missing'}: {_short(was or now)}"
-            continue
-        for change in Change.between(_plain(was), _plain(now)):
-            place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in change.path)
-            values = (f"{word} {_short(value)}" for word, value in (("was", change.before), ("is", change.after)))
-            yield f"answer {number}, {place[1:]}: {', '.join(values)}"
-
-
-def _plain(message: Message) -> dict[str, Any]:
-    """What counts of a message: tools that run side by side may answer in any order."""
-    content = _spoken(message) if message["role"] == "assistant" else list(message["content"])
-    in_order = sorted(content, key=lambda block: str(block.get("toolResult", {}).get("toolUseId", "")))
-    return {"role": message["role"], "content": in_order}
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+            yield f"the agent raises {type(cause).__name__}: {cause}"[:LONGEST]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
+import orjson
 from strands.hooks import BeforeToolCallEvent, HookProvider, HookRegistry
 from strands.tools.tools import PythonAgentTool
 
-Message = Mapping[str, Any]
+from .comparing import Message, short
 
 
 class RecordedTools(HookProvider):
@@ -40,6 +41,45 @@ class RecordedTools(HookProvider):
         elif not event.cancel_tool:
             # What it would do has not been done then.
             event.cancel_tool = "nothing was recorded for this call"
+
+
+class ToolsAsRecorded(HookProvider):
+    """Answers a call as one of the same tool with the same input was answered, whoever calls and under which id.
+
+    Args:
+        recorded: The messages with the calls and their results.
+
+    Attributes:
+        differences: Which calls were never recorded, and why the agent's own tool would not have taken one.
+    """
+
+    def __init__(self, recorded: Sequence[Message]) -> None:
+        results = {result["toolUseId"]: result for result in blocks_of("toolResult", recorded)}
+        self._results: dict[tuple[str, bytes], list[Mapping[str, Any]]] = {}
+        for call in blocks_of("toolUse", recorded):
+            if result := results.get(call["toolUseId"]):
+                self._results.setdefault(_asked(call), []).append(result)
+        self.differences: list[str] = []
+
+    def register_hooks(self, registry: HookRegistry, **_: Any) -> None:
+        """Be asked before each call."""
+        registry.add_callback(BeforeToolCallEvent, self._answer)
+
+    def _answer(self, event: BeforeToolCallEvent) -> None:
+        call = event.tool_use
+        self.differences += _objections(event)
+        results = self._results.get(_asked(call))
+        if results:
+            # Called more often than it was, it answers as it did last.
+            result = results.pop(0) if len(results) > 1 else results[0]
+            event.selected_tool = _answering(call["name"], {**result, "toolUseId": call["toolUseId"]})
+        elif not event.cancel_tool:
+            event.cancel_tool = "nothing was recorded for this call"
+            self.differences.append(f"tool {call['name']!r} was never called with {short(call['input'])}")
+
+
+def _asked(call: Mapping[str, Any]) -> tuple[str, bytes]:
+    return call["name"], orjson.dumps(call["input"], default=repr, option=orjson.OPT_SORT_KEYS)
 
 
 def blocks_of(kind: str, messages: Iterable[Message]) -> Iterator[Mapping[str, Any]]:

@@ -44,10 +44,11 @@ def testcase(
         head = log.head(session) if at is None else log.resolve(session, at)
         name = chosen(log.state(session, head), of)
         recorded = recorded_messages(log, session, name, head)
+        stored = [dict(one.shown) for one in log.state(session, head).agents[name].messages] if call.as_json else []
     if not recorded:
         fail(Code.USAGE, f"agent {one_line(name)!r} of {one_line(session)!r} has no messages there")
     if call.as_json:
-        write_json({"session_id": session, "agent": name, "id": str(head), "messages": recorded})
+        write_json({"session_id": session, "agent": name, "id": str(head), "messages": stored})
         return
     write_bytes(pytest_file(session, head.revision, recorded, agent).encode())
     note(f"{len(recorded)} messages of agent {name!r}, up to revision {head.revision}")
