@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -126,18 +124,12 @@ def test_an_agent_that_keeps_another_session_is_refused(spoken: SessionLog) -> N
 
 
 def test_modules_are_found_where_the_command_was_called(
-    spoken: SessionLog, tmp_path: Path, server_url: str, namespace: str
+    spoken: SessionLog, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "my_models.py").write_text(
         "from strands_session_log.testing import ScriptedModel\n\ndef quiet():\n    return ScriptedModel('Hm.', 'Hm.')\n"
     )
-    program = Path(sys.executable).with_name("session-log")
-    ended = subprocess.run(
-        [program, "rerun", "s", "--at", str(asked(spoken)), "--model", "my_models:quiet", "--json"],
-        cwd=tmp_path,
-        env={**os.environ, "SESSION_LOG_URL": server_url, "SESSION_LOG_NAMESPACE": namespace},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(ended.stdout)["turns"][0]["now"][0]["content"] == [{"text": "Hm."}]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    found = printed(run, "--at", str(asked(spoken)), "--model", "my_models:quiet")
+    assert found["turns"][0]["now"][0]["content"] == [{"text": "Hm."}]
