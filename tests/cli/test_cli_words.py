@@ -16,10 +16,20 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from strands_session_log import Envelope, EventId, FeedId, Recorded, SessionLog, Subscriber, events
+from strands_session_log import (
+    Envelope,
+    EventId,
+    FeedId,
+    Recorded,
+    SessionLog,
+    Subscriber,
+    ValkeySessionManager,
+    events,
+)
 from strands_session_log.cli.app import app
 from strands_session_log.cli.render.events import envelope_summary, summary
 from strands_session_log.seals import make_key_file
+from support import rerun_models
 from support.command_line import CALL, Run, commands_in, message
 from support.programs import COMMAND_LINE, Program
 from support.terminal import in_terminal
@@ -241,6 +251,7 @@ def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
     with Subscriber(talk, "g") as deliveries:
         next(deliveries).park("why")
     (parked,) = talk.parked("g")
+    rerun_models.make_agent(rerun_models.the_same(), ValkeySessionManager("s-1", log=talk))("What should I pack?")
     calls = {
         **{name: ["s-42"] for name in ("show", "replay", "events", "why")},
         **{name: [] for name in ("sessions", "anchor", "groups", "doctor")},
@@ -251,6 +262,7 @@ def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
         "fork": ["s-42", "s-43"],
         "rewind": ["s-42", "3", "--yes"],
         "testcase": ["s-42"],
+        "rerun": ["s-1", "--at", "4", "--model", "support.rerun_models:the_same"],
         "verify": ["s-43"],
         "erase": ["s-43", "4", "--yes"],
         "export": ["s-42", "--to", "file-session", str(tmp_path)],

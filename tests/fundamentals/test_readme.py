@@ -140,7 +140,11 @@ with SessionLog.connect("embedded:") as log:
 
 def test_the_page_about_testing_plays_a_session_again(tmp_path: Path) -> None:
     said = run_as_program("\n".join([*blocks_of(TESTING), "log.close()"]), tmp_path)
-    assert said.startswith("[]\n[\"turn 1: the agent has no tool 'forecast' any more\""), said
+    played, differs, history, took, kept = said.splitlines()
+    assert (played, history) == ("[]", str(dict.fromkeys(("plain", "tools", "failed", "waiting", "redacted"), 2)))
+    assert differs.startswith("[\"turn 1: the agent has no tool 'forecast' any more\"")
+    assert took.startswith("2:00:0")
+    assert kept == "True"
 
 
 def test_no_other_page_has_python_that_nobody_runs() -> None:

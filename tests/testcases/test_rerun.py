@@ -127,7 +127,7 @@ def test_modules_are_found_where_the_command_was_called(
     spoken: SessionLog, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "my_models.py").write_text(
-        "from strands_session_log.testing import ScriptedModel\n\ndef quiet():\n    return ScriptedModel('Hm.', 'Hm.')\n"
+        "from strands_session_log.testing import ScriptedModel\ndef quiet():\n    return ScriptedModel('Hm.', 'Hm.')\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])

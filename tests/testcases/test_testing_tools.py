@@ -1,4 +1,4 @@
-"""What `strands_session_log.testing` has for tests of consumers, of retention, and of whatever reads a log with a past."""
+"""What `strands_session_log.testing` has for tests of consumers, of retention, and of readers of a log with a past."""
 
 from __future__ import annotations
 

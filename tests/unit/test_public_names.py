@@ -23,6 +23,7 @@ from strands_session_log import (
     moving,
     subscription,
     tail,
+    testing,
 )
 from strands_session_log.exports import cloudevents
 from strands_session_log.subscription import Deliveries, ParkedEvents, SyncDeliveries
@@ -38,7 +39,7 @@ USED = {
 }
 
 
-@pytest.mark.parametrize("module", [strands_session_log, moving, evidence, cloudevents])
+@pytest.mark.parametrize("module", [strands_session_log, moving, evidence, cloudevents, testing])
 def test_every_public_name_is_used_in_what_type_checkers_run_over(module: ModuleType) -> None:
     assert sorted(set(module.__all__) - USED) == []
 
@@ -52,7 +53,7 @@ def test_so_is_every_public_method_and_property(kind: type) -> None:
     assert sorted(names - USED) == []
 
 
-@pytest.mark.parametrize("package", [strands_session_log, audit, evidence, subscription, tail])
+@pytest.mark.parametrize("package", [strands_session_log, audit, evidence, subscription, tail, testing])
 def test_a_name_that_comes_on_demand_is_the_one_that_type_checkers_see(package: ModuleType) -> None:
     seen = dict(imported_for_type_checkers(package))
     assert set(seen) == set(package.__all__) == set(dir(package))

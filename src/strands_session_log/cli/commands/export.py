@@ -34,7 +34,7 @@ _STDOUT = "-"
 _LONG = 1_000
 """Events of which each is drawn: so many take a moment."""
 
-_TO = f"As what, and where: {_KIND} DIR; {EVIDENCE}, html, markdown, jsonl, parquet or cloudevents FILE."
+_TO = f"As what, and where: {_KIND} DIR; {EVIDENCE}, html, markdown, jsonl, parquet, cloudevents or evals FILE."
 _SEALS = "Into evidence: with what proves that the sessions were sealed, from where `session-log seal` keeps it."
 _SINCE = "Into evidence, with --all: only what has changed since the seal there, or since it had so many records."
 _DECRYPT = "Into evidence: show encrypted content in the transcripts, readable for ever, also once the key is shredded."
@@ -75,7 +75,7 @@ def export(
 
     Values that the JSON of FileSessionManager cannot hold are written in the nearest form, with a warning for each.
     A page, --to html FILE, has the conversation and its timeline; markdown is for people, too, jsonl and parquet have a
-    row for each message, and cloudevents each event. A FILE may be - for standard output.
+    row for each message, cloudevents each event; evals is for strands-agents-evals. A FILE may be - for standard output.
     """
     kind, directory = to
     filters = {
