@@ -20,6 +20,7 @@ from strands_session_log import (
     ValkeyStorage,
     errors,
     events,
+    fork_edited,
 )
 from strands_session_log.live import LiveTokens
 from strands_session_log.testing.model import ScriptedModel
@@ -381,3 +382,13 @@ def test_why_it_is_held_is_encrypted_too(encrypted: SessionLog, plain: SessionLo
     ]
     assert all(one.event.is_sealed for one in plain.read("s"))
     assert plain.verify("s").ok
+
+
+def test_what_a_message_says_in_an_edited_fork_is_encrypted_as_well(encrypted: SessionLog, plain: SessionLog) -> None:
+    begin(encrypted)
+    said = next(one.id for one in encrypted.read("s", types="message.added"))
+    made = fork_edited(encrypted, "s", None, "t", message=said, text=f"{SECRET} elsewhere")
+    assert encrypted.state("t").agents["a"].messages[0].shown["content"] == [{"text": f"{SECRET} elsewhere"}]
+    assert plain.event("t", made.edited).event.is_sealed
+    assert SECRET.encode() not in b"".join(value for _, entry in entries_of(plain, "t") for value in entry.values())
+    assert plain.verify("t").ok

@@ -118,6 +118,12 @@ def test_what_broke_off_is_compared_as_far_as_it_went_and_no_tool_runs(spoken: S
     assert not ran
 
 
+def test_what_json_has_no_kind_for_is_printed_as_it_is_stored(spoken: SessionLog, run: Run) -> None:
+    assert spoken
+    first, *_ = json.loads(run("testcase", "s", "--json").stdout)["messages"]
+    assert "bytes" in first["content"][1]["image"]["source"]
+
+
 def test_which_agent_and_until_when_is_said_or_asked_for(talk: SessionLog, run: Run) -> None:
     assert talk
     found = json.loads(run("testcase", "s-42", "--at", "5", "--json").stdout)

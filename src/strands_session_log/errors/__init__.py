@@ -6,7 +6,6 @@ apart have a class of their own. Each builds its own message, and the message na
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 

@@ -75,7 +75,8 @@ def export(
 
     Values that the JSON of FileSessionManager cannot hold are written in the nearest form, with a warning for each.
     A page, --to html FILE, has the conversation and its timeline; markdown is for people, too, jsonl and parquet have a
-    row for each message, cloudevents each event; evals is for strands-agents-evals. A FILE may be - for standard output.
+    row for each message, cloudevents each event; evals is for strands-agents-evals. A FILE may be - for standard
+    output.
     """
     kind, directory = to
     filters = {
