@@ -11,7 +11,7 @@ import pytest
 from strands import Agent
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors
-from strands_session_log.testing import recorded_messages, rerun, stand_in
+from strands_session_log.testing import ScriptedModel, recorded_messages, rerun, stand_in
 from support import rerun_models
 from support.command_line import Run
 
@@ -92,6 +92,19 @@ def test_what_an_edited_fork_has_yet_to_answer_is_answered(spoken: SessionLog, r
     assert turn.prompt == turn.was == ()
     assert [one["role"] for one in turn.now] == ["assistant", "user", "assistant"]
     assert not found.is_same
+
+
+def test_a_tool_answers_what_it_answered_though_ids_of_calls_come_again(log: SessionLog) -> None:
+    def call(city: str) -> list[Any]:
+        return [{"toolUse": {"toolUseId": "1", "name": "forecast", "input": {"city": city}}}]
+
+    script = [call("Lisbon"), "Warm.", call("Oslo"), "Cold."]
+    agent = rerun_models.make_agent(ScriptedModel(*script), ValkeySessionManager("s", log=log))
+    agent("In Lisbon?")
+    agent("In Oslo?")
+    found = rerun(log, "s", asked(log), stand_in(log, "s", ScriptedModel(*script)))
+    assert found.is_same, found.turns
+    assert "7 °C in Oslo" in str(found.turns[1].now)
 
 
 @pytest.mark.parametrize(

@@ -119,11 +119,12 @@ class _Desk(NamedTuple):
             callback_handler=None,
         )
 
-    def turns(self, most: int) -> Iterator[tuple[str, str]]:
-        """Questions and answers, with some time between them."""
+    def turns(self, most: int) -> Iterator[tuple[str, str, str]]:
+        """Orders, questions about them and answers, with some time between them."""
         for _ in range(self.chance.randint(1, most)):
             order = self.chance.choice(_ORDERS[:3])
-            yield (self.chance.choice(_ASKED).format(order=order), self.chance.choice(_TOLD).format(order=order))
+            asked, told = self.chance.choice(_ASKED), self.chance.choice(_TOLD)
+            yield order, asked.format(order=order), told.format(order=order)
             self.pause()
 
 
@@ -132,13 +133,12 @@ def _call(name: str, number: int = 1, **arguments: Any) -> dict[str, Any]:
 
 
 def _plain(desk: _Desk) -> None:
-    for asked, told in desk.turns(5):
+    for _, asked, told in desk.turns(5):
         desk.agent(told)(asked)
 
 
 def _tools(desk: _Desk) -> None:
-    for number, (asked, told) in enumerate(desk.turns(4)):
-        order = desk.chance.choice(_ORDERS[:3])
+    for number, (order, asked, told) in enumerate(desk.turns(4), 1):
         called = [{"text": "Let me look."}, _call("order_status", number, order=order)]
         desk.agent(called, told)(asked)
 
@@ -172,7 +172,7 @@ def _redacted(desk: _Desk) -> None:
     refused = [{"redactContent": _REDACTION}, {"text": "I cannot help with that."}]
     desk.agent(refused)(f"My card is {desk.chance.randint(10**15, 10**16 - 1)}.")
     desk.pause()
-    for asked, told in desk.turns(2):
+    for _, asked, told in desk.turns(2):
         desk.agent(told)(asked)
 
 

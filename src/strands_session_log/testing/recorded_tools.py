@@ -54,11 +54,14 @@ class ToolsAsRecorded(HookProvider):
     """
 
     def __init__(self, recorded: Sequence[Message]) -> None:
-        results = {result["toolUseId"]: result for result in blocks_of("toolResult", recorded)}
         self._results: dict[tuple[str, bytes], list[Mapping[str, Any]]] = {}
-        for call in blocks_of("toolUse", recorded):
-            if result := results.get(call["toolUseId"]):
-                self._results.setdefault(_asked(call), []).append(result)
+        # Models may give the same id once more, in another turn.
+        calls: dict[str, Mapping[str, Any]] = {}
+        for block in (block for message in recorded for block in message["content"]):
+            if call := block.get("toolUse"):
+                calls[call["toolUseId"]] = call
+            elif (result := block.get("toolResult")) and (asked := calls.pop(result["toolUseId"], None)):
+                self._results.setdefault(_asked(asked), []).append(result)
         self.differences: list[str] = []
 
     def register_hooks(self, registry: HookRegistry, **_: Any) -> None:

@@ -25,6 +25,8 @@ def print_rerun(terminal: Console, found: Rerun) -> None:
     heading(terminal, found.into, facts, "✓" if found.is_same else "✗")
     for number, turn in enumerate(found.turns, 1):
         put(terminal, f"\n── turn {number} ──", "bold")
+        if not turn.prompt:
+            put(terminal, "  goes on with what stood there", "dim")
         for sign, message in _lines(turn):
             label = Text.assemble(f"  {sign} ", (f"{speaker(message):<9}  ", _STYLES.get(sign, "")))
             put(terminal, hanging(terminal, label, Text(on_one_line(message, _LONG), _STYLES.get(sign, ""))))
