@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 import signal
+import time
+import urllib.request
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from subprocess import PIPE
 
 import pytest
 
 from strands_session_log import SessionLog
+from strands_session_log_consumers.search import Indexer, SearchIndex, SearchIndexError
 from support.command_line import Run, message
 from support.programs import COMMAND_LINE, Program
+from support.waiting import wait_until
 
 
 @pytest.fixture
@@ -63,3 +70,62 @@ def test_the_service_indexes_until_it_is_told_to_stop(
         service.send_signal(signal.SIGTERM)
         assert service.wait(30) == 0
     assert run("search", "jacket").stdout
+
+
+@pytest.mark.faults
+def test_an_indexer_that_is_killed_midway_has_lost_nothing_and_writes_nothing_twice(
+    log: SessionLog, server_url: str, tmp_path: Path, environment: Mapping[str, str]
+) -> None:
+    for number in range(60):
+        log.append(f"s-{number}", [message(at, "user", f"refund {number}x{at}") for at in range(200)])
+    file, rng = tmp_path / "killed.db", random.Random(7)
+    command = [*COMMAND_LINE, "index", "--index", str(file), "--once"]
+    for number in range(6):
+        with Program(command, env=environment, stderr=PIPE) as program:
+            # At some message: while it reads, writes, or commits.
+            wait_until(partial(has_begun, program, file, log, counted(file, log)), "it to index")
+            time.sleep(rng.random() * 0.05)
+            program.kill()
+            program.wait(20)
+        log.append(f"s-{number}", message(200, "user", f"refund meanwhile {number}"))
+    with Indexer(log, SearchIndex(file, log.namespace, create=True)) as indexer:
+        indexer.sync()
+    index = SearchIndex(file, log.namespace)
+    assert index.counts == (60, 60 * 200 + 6)
+    found = [hit.text for hit in index.search("refund", limit=20_000)]
+    assert len(found) == len(set(found)) == 60 * 200 + 6
+
+
+def has_begun(program: Program, file: Path, log: SessionLog, before: int) -> bool:
+    return counted(file, log) > before or program.poll() is not None
+
+
+def counted(file: Path, log: SessionLog) -> int:
+    try:
+        return SearchIndex(file, log.namespace).counts[1]
+    except SearchIndexError:
+        return 0
+
+
+def test_how_far_the_indexer_is_is_among_its_metrics(
+    talk: SessionLog, file: Path, environment: Mapping[str, str]
+) -> None:
+    command = [*COMMAND_LINE, "index", "--index", str(file), "--metrics-port", "0"]
+    with Program(command, env=environment, stderr=PIPE, text=True) as service:
+        assert service.stderr is not None
+        (address,) = re.findall(r"Serving (\S+)", service.stderr.readline())
+        assert "Indexed 4 messages" in service.stderr.readline()
+        talk.append("other", message(0, "user", "one more"))
+        wait_until(lambda: "index_messages_total 5.0" in asked(address), "the message to be indexed")
+        shown = asked(address)
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(30) == 0
+    assert "strands_session_log_index_unreadable_sessions 0.0" in shown
+    assert "strands_session_log_index_unscrubbed 0.0" in shown
+    (newest,) = re.findall(r"\n\S+_index_last_success_timestamp_seconds (\S+)", shown)
+    assert float(newest) > 1e9
+
+
+def asked(address: str) -> str:
+    with urllib.request.urlopen(address) as answer:
+        return str(answer.read().decode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,36 @@ def test_without_an_index_there_is_no_search(log: SessionLog, tmp_path: Path) ->
     assert without.get("/search", params={"q": "x"}).status_code == 404
     assert "/search" not in without.get("/").text
     assert client(log, tmp_path / "missing").get("/api/v1/search", params={"q": "x"}).status_code == 503
+
+
+def test_what_looks_like_a_secret_is_hidden_in_a_hit_as_it_is_in_the_message(log: SessionLog, tmp_path: Path) -> None:
+    key = "sk-proj-" + "a1B2" * 10
+    call = {"toolUse": {"toolUseId": "1", "name": "login", "input": {"dbPassword": "plainword", "user": "ada"}}}
+    texts = [
+        f"{'before it ' * 30}{key} is the key",
+        "password=hunter2hunter2 for lisbon",
+        "nothing to hide for lisbon",
+    ]
+    log.append(
+        "s-2", [*(message(number, "user", text) for number, text in enumerate(texts)), message(3, "assistant", call)]
+    )
+    file = tmp_path / "secrets.db"
+    with Indexer(log, SearchIndex(file, log.namespace, create=True)) as indexer:
+        indexer.sync()
+    pages = client(log, file)
+
+    def outside(query: str) -> str:
+        """What a page shows before anybody clicks."""
+        hits = pages.get("/search", params={"q": query}).text.partition('<ol class="hits">')[2]
+        assert 'class="secret"' in hits
+        return re.sub(r'<span class="secret-text">.*?</span>', "", hits)
+
+    # Found in the middle of it, cut at its beginning, and known by the name it stands under.
+    assert "a1B2" not in outside("a1b2*")
+    assert "a1B2" not in outside("key")
+    assert "hunter2" not in outside("hunter2*")
+    assert "plainword" not in outside("plainword")
+    assert "plainword" not in outside("ada")
+    shown = outside("lisbon")
+    assert "nothing to hide for <mark>lisbon</mark>" in shown
+    assert "password=" in shown
