@@ -16,7 +16,7 @@ from subprocess import PIPE
 import pytest
 
 from strands_session_log import SessionLog
-from strands_session_log_consumers.search import Indexer, SearchIndex, SearchIndexError
+from strands_session_log_consumers.search import Indexer, SearchIndexError, open_index
 from support.command_line import Run, message
 from support.programs import COMMAND_LINE, Program
 from support.waiting import wait_until
@@ -74,35 +74,34 @@ def test_the_service_indexes_until_it_is_told_to_stop(
 
 @pytest.mark.faults
 def test_an_indexer_that_is_killed_midway_has_lost_nothing_and_writes_nothing_twice(
-    log: SessionLog, server_url: str, tmp_path: Path, environment: Mapping[str, str]
+    log: SessionLog, place: str, environment: Mapping[str, str]
 ) -> None:
-    for number in range(60):
-        log.append(f"s-{number}", [message(at, "user", f"refund {number}x{at}") for at in range(200)])
-    file, rng = tmp_path / "killed.db", random.Random(7)
-    command = [*COMMAND_LINE, "index", "--index", str(file), "--once"]
-    for number in range(6):
-        with Program(command, env=environment, stderr=PIPE) as program:
-            # At some message: while it reads, writes, or commits.
-            wait_until(partial(has_begun, program, file, log, counted(file, log)), "it to index")
+    for number in range(20):
+        log.append(f"s-{number}", [message(at, "user", f"refund {number}x{at}") for at in range(250)])
+    rng = random.Random(7)
+    for number in range(3):
+        with Program([*COMMAND_LINE, "index", "--index", place, "--once"], env=environment, stderr=PIPE) as program:
+            wait_until(partial(has_begun, program, place, log, counted(place, log)), "it to index")
+            # At any moment from then on: while it reads, writes, or commits.
             time.sleep(rng.random() * 0.05)
             program.kill()
             program.wait(20)
-        log.append(f"s-{number}", message(200, "user", f"refund meanwhile {number}"))
-    with Indexer(log, SearchIndex(file, log.namespace, create=True)) as indexer:
+        log.append(f"s-{number}", message(250, "user", f"refund meanwhile {number}"))
+    index = open_index(place, log.namespace, create=True)
+    with Indexer(log, index) as indexer:
         indexer.sync()
-    index = SearchIndex(file, log.namespace)
-    assert index.counts == (60, 60 * 200 + 6)
-    found = [hit.text for hit in index.search("refund", limit=20_000)]
-    assert len(found) == len(set(found)) == 60 * 200 + 6
+    assert index.counts == (20, 20 * 250 + 3)
+    found = [hit.text for hit in index.search("refund", limit=10_000)]
+    assert len(found) == len(set(found)) == 20 * 250 + 3
 
 
-def has_begun(program: Program, file: Path, log: SessionLog, before: int) -> bool:
-    return counted(file, log) > before or program.poll() is not None
+def has_begun(program: Program, place: str, log: SessionLog, before: int) -> bool:
+    return counted(place, log) > before or program.poll() is not None
 
 
-def counted(file: Path, log: SessionLog) -> int:
+def counted(place: str, log: SessionLog) -> int:
     try:
-        return SearchIndex(file, log.namespace).counts[1]
+        return open_index(place, log.namespace).counts[1]
     except SearchIndexError:
         return 0
 

@@ -7,7 +7,8 @@ SQLite finds by it. So texts come to it as lists of words with their places.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 from unicodedata import normalize
 
@@ -23,6 +24,8 @@ _LAST_PLACE = 16_383
 _MOST_PLACES = 255
 _ROOM = 900_000
 """Bytes of different words in one message; PostgreSQL takes a megabyte."""
+_ALWAYS_TAKEN = 2 * _LAST_PLACE
+"""Characters of a text that has neither too many places nor too many words."""
 _OPERATORS = {"AND": "&", "OR": "|", "NOT": "& !", "(": "(", ")": ")"}
 _SHOWN, _BEFORE = 24, 6
 
@@ -60,17 +63,22 @@ def words_of(text: str) -> list[str]:
 
 def tsvector_of(text: str) -> str:
     """The words of a text with their places, as PostgreSQL takes them; of very long ones as many as it takes."""
-    places, room = dict[str, list[int]](), _ROOM
+    places = defaultdict[str, list[int]](list)
     for place, word in enumerate(words_of(text), 1):
-        found = places.get(word)
-        if found is None:
-            room -= len(word.encode()) + 8
-            if room < 0:
-                break
-            found = places[word] = []
-        if place <= _LAST_PLACE and len(found) < _MOST_PLACES:
-            found.append(place)
-    return " ".join(f"'{word}':{','.join(map(str, at))}" if at else f"'{word}'" for word, at in places.items())
+        places[word].append(place)
+    if len(text) > _ALWAYS_TAKEN:
+        return " ".join(_bounded(places))
+    return " ".join(f"'{word}':{','.join(map(str, at[:_MOST_PLACES]))}" for word, at in places.items())
+
+
+def _bounded(places: Mapping[str, list[int]]) -> Iterator[str]:
+    room = _ROOM
+    for word, at in places.items():
+        room -= len(word.encode()) + 8
+        if room < 0:
+            return
+        taken = [place for place in at[:_MOST_PLACES] if place <= _LAST_PLACE]
+        yield f"'{word}':{','.join(map(str, taken))}" if taken else f"'{word}'"
 
 
 def tsquery_of(query: str) -> str:
