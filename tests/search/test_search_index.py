@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,10 +24,10 @@ from support.waiting import wait_until
 
 
 def say(log: SessionLog, session_id: str, number: int, *texts: Any, agent: str = "default") -> Any:
-    """Say something, later than what was said before: what is said in the same millisecond has no order in time."""
-    before = max((info.last_event_at for info in log.sessions(1)), default=None)
-    wait_until(lambda: before is None or log.resolve("-", "-0s").time > before, "the next millisecond")
-    return log.append(session_id, message(number, ("user", "assistant")[number % 2], *texts, agent=agent))
+    """Say something, and wait for the next millisecond: what is said within one is equally new."""
+    event_id = log.append(session_id, message(number, ("user", "assistant")[number % 2], *texts, agent=agent))
+    wait_until(lambda: time.time() * 1000 >= event_id.ms + 1, "the next millisecond")
+    return event_id
 
 
 def found(index: SearchStore, query: str, **within: Any) -> list[str]:
