@@ -48,7 +48,10 @@ def indexer(log: SessionLog, index: SearchStore) -> Iterator[Indexer]:
 
 @pytest.fixture
 def kept(place: str, request: pytest.FixtureRequest) -> Callable[[], bytes]:
-    """All that stands where the index is kept: in the file and beside it, or in the files of the database."""
+    """All that stands where the index is kept: in the file and beside it, or in the files of the database.
+
+    The database has indexes of other tests, too: look for words that no other test says.
+    """
     if place.startswith("postgresql"):
         server: Any = request.getfixturevalue("postgresql")
         bytes_of_tables: Callable[[], bytes] = server.bytes_of_tables

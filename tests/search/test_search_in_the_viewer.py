@@ -9,26 +9,25 @@ import pytest
 from starlette.testclient import TestClient
 
 from strands_session_log import SessionLog
-from strands_session_log_consumers.search import Indexer, SearchIndex
+from strands_session_log_consumers.search import Indexer, SearchIndex, open_index
 from strands_session_log_consumers.viewer import ViewerSettings, app
 from support.command_line import message
 
 
-def client(log: SessionLog, file: Path | None) -> TestClient:
+def client(log: SessionLog, file: Path | str | None) -> TestClient:
     settings = ViewerSettings(search_index=str(file) if file else "")
     return TestClient(app(log, settings=settings), base_url="http://127.0.0.1")
 
 
 @pytest.fixture
-def file(log: SessionLog, tmp_path: Path) -> Path:
-    file = tmp_path / "search.db"
+def file(log: SessionLog, place: str) -> str:
     log.append("s 1", [message(number, "user", f"a <b>refund</b> {number}") for number in range(60)])
-    with Indexer(log, SearchIndex(file, log.namespace, create=True)) as indexer:
+    with Indexer(log, open_index(place, log.namespace, create=True)) as indexer:
         indexer.sync()
-    return file
+    return place
 
 
-def test_the_page_shows_hits_with_links_to_where_they_stand(log: SessionLog, file: Path) -> None:
+def test_the_page_shows_hits_with_links_to_where_they_stand(log: SessionLog, file: str) -> None:
     pages = client(log, file)
     shown = pages.get("/search", params={"q": "refund"}).text
     assert shown.count("<mark>refund</mark>") == 50
@@ -41,7 +40,7 @@ def test_the_page_shows_hits_with_links_to_where_they_stand(log: SessionLog, fil
     assert "no point" in pages.get("/search", params={"q": "x", "since": "banana"}).text
 
 
-def test_programs_get_the_same_page_by_page(log: SessionLog, file: Path) -> None:
+def test_programs_get_the_same_page_by_page(log: SessionLog, file: str) -> None:
     api = client(log, file)
     first = api.get("/api/v1/search", params={"q": "refund", "limit": 40}).json()
     second = api.get("/api/v1/search", params={"q": "refund", "limit": 40, "before": first["next"]}).json()

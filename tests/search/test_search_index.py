@@ -193,14 +193,14 @@ def test_a_service_follows_what_is_said_erased_and_deleted(
     say(log, "a", 0, "said before")
     with followed(log, index):
         assert found(index, "before") == ["a/1"]
-        say(log, "a", 1, "said meanwhile")
-        say(log, "b", 0, "said meanwhile")
-        wait_until(lambda: found(index, "meanwhile") == ["b/1", "a/2"], "the index to follow")
+        say(log, "a", 1, "said qqmeanwhile")
+        say(log, "b", 0, "said qqmeanwhile")
+        wait_until(lambda: found(index, "qqmeanwhile") == ["b/1", "a/2"], "the index to follow")
         log.erase("a", 2, "asked to")
-        wait_until(lambda: found(index, "meanwhile") == ["b/1"], "the index to follow")
+        wait_until(lambda: found(index, "qqmeanwhile") == ["b/1"], "the index to follow")
         log.delete("b")
         wait_until(lambda: found(index, "said") == ["a/1"], "the index to follow")
-        wait_until(lambda: b"meanwhile" not in kept(), "the index to follow")
+        wait_until(lambda: b"qqmeanwhile" not in kept(), "the index to follow")
 
 
 def test_a_service_that_was_away_goes_on_where_it_was_and_looks_through_all_after_a_gap(

@@ -104,8 +104,10 @@ def test_no_message_shows_the_password_and_a_namespace_is_a_schema(
     log: SessionLog, index: SearchStore, place: str, run: Run
 ) -> None:
     assert "s3cret" in place
+    say(log, "a refund for lisbon")
     told = run("index", "--index", place, "--once").stderr
-    assert "Indexed 0 messages" in told
+    assert "Indexed 1 messages" in told
+    assert run("search", "lisbon refund", "--index", place).stdout.endswith("default user: a refund for lisbon\n")
     assert "s3cret" not in told
     refused = run("search", "x", "--index", f"{place}none", exit_code=2).output
     assert "does not exist" in refused
