@@ -9,7 +9,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Tests start many interpreters: what one has compiled, the others need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-agui test-matrix bench screens viewer-screens man vendor docs dist clean
+.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-agui test-postgresql test-matrix bench screens viewer-screens man vendor docs dist clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -38,7 +38,7 @@ coverage: .venv/.dev  ## Which branches no test takes: a table here, every line 
 	$(BIN)/coverage report
 
 # What starts servers of its own, or needs none, is the same whichever is chosen.
-SUITES := contract fundamentals event_log audit encryption evidence exports retention seals session_manager recorder live storage tail replay cli moving server
+SUITES := contract fundamentals event_log audit encryption evidence exports retention seals session_manager recorder live storage tail replay cli moving server streaming forward search mcp_server agui testcases
 ON_SERVERS := $(addprefix tests/,$(SUITES) subscription consumers) \
 	--deselect tests/cli/test_demo.py --deselect tests/moving/test_moving_out.py \
 	--deselect tests/recorder/test_recorder.py \
@@ -73,6 +73,10 @@ test-viewer: .venv/.dev  ## The viewer in a real browser: Debian's Chromium; axe
 
 test-agui: .venv/.dev  ## Runs followed by the official client of AG-UI, in Node; it comes by npm
 	$(PYTEST) -q tests/agui -m agui
+
+test-postgresql: .venv/.dev  ## What may be kept in PostgreSQL, on one that is installed for it
+	.ci/install-postgresql
+	$(BIN)/pytest -q tests/search -m postgresql
 
 test-matrix:  ## Every Python there is here, and the lowest supported dependencies
 	.ci/test-matrix

@@ -20,7 +20,13 @@ DASHBOARDS = ROOT / "dashboards"
 BOARDS = sorted((DASHBOARDS / "grafana").glob("*.json"))
 RULES = sorted((DASHBOARDS / "prometheus" / "rules").glob("*.yml"))
 PAGE = (ROOT / "docs" / "metrics.md").read_text()
-ALL = [*metrics.of_library(), *metrics.of_exporter(), *metrics.of_witness()]
+ALL = [
+    *metrics.of_library(),
+    *metrics.of_exporter(),
+    *metrics.of_witness(),
+    *metrics.of_forwarder(),
+    *metrics.of_indexer(),
+]
 NAME = re.compile(r"\b(?:[a-z]+:)?strands_session_log_[a-z0-9_]+(?::[a-z0-9_]+)?")
 
 

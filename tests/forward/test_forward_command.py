@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,3 +116,33 @@ def test_a_secret_that_is_none_is_refused_and_not_shown(run: Run, tmp_path: Path
     said = run("forward", "https://hooks.example.com", "--secret-file", str(tmp_path / "secret"), exit_code=2).stderr
     assert "whsec_" in said
     assert "hunter2" not in said
+
+
+def test_what_was_sent_and_refused_is_among_its_metrics(
+    session_log: SessionLog, server_url: str, tmp_path: Path, receiver: WebhookReceiver
+) -> None:
+    receiver.way = lambda handling, received: handling.answer(400 if received.number == 1 else 204)
+    session_log.append("s-1", notes(0, 3))
+    options = ("--metrics-port", "0", "--max-attempts", "2")
+    with Forwarding(session_log, server_url, tmp_path, receiver.url, *options) as running:
+        address = wait_until_told(running)
+        wait_until(lambda: 'forward_events_total{outcome="parked"} 1' in asked(address), "the event to be parked")
+        shown = asked(address)
+    assert 'strands_session_log_forward_events_total{outcome="delivered"} 2.0' in shown
+    assert 'strands_session_log_forward_events_total{outcome="failed"} 1.0' in shown
+    assert 'strands_session_log_forward_answers_total{verdict="refused"} 2.0' in shown
+    assert "strands_session_log_forward_answer_seconds_count 4.0" in shown
+    assert "strands_session_log_forward_receiver_away 0.0" in shown
+    assert "process_resident_memory_bytes" in shown
+
+
+def wait_until_told(running: Forwarding) -> str:
+    """Where its metrics are."""
+    wait_until(lambda: "/metrics\n" in running.output, "the metrics to be served")
+    (address,) = re.findall(r"Serving (\S+)", running.output)
+    return str(address)
+
+
+def asked(address: str) -> str:
+    with urllib.request.urlopen(address) as answer:
+        return str(answer.read().decode())

@@ -230,7 +230,7 @@ log.close()
 
 
 def test_the_page_about_streaming_follows_a_session_from_an_application(tmp_path: Path) -> None:
-    (block,) = blocks_of(STREAMING)
+    code = "\n".join(blocks_of(STREAMING))
     ask = """
 from starlette.testclient import TestClient
 from strands_session_log import events as kinds
@@ -239,10 +239,12 @@ with TestClient(web) as browser:
     print(browser.get("/events/s-43").status_code)
     with browser.websocket_connect("/socket/s-42") as following:
         print(following.receive_json()["data"]["data"])
+with TestClient(Starlette(routes=[Route("/all", all_events)])) as browser:
+    print(browser.get("/all?after=banana").status_code)
 log.close()
 """
-    local = re.sub(r"valkey://[^\"]*", f"embedded://{tmp_path}/log", block)
-    assert run_as_program(local + ask, tmp_path) == "404\n{'n': 1}\n"
+    local = re.sub(r"valkey://[^\"]*", f"embedded://{tmp_path}/log", code)
+    assert run_as_program(local + ask, tmp_path) == "404\n{'n': 1}\n400\n"
 
 
 def test_the_page_about_subscriptions_runs_from_top_to_bottom(session_log: SessionLog) -> None:

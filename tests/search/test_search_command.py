@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 import signal
+import time
+import urllib.request
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from subprocess import PIPE
 
 import pytest
 
 from strands_session_log import SessionLog
+from strands_session_log_consumers.search import Indexer, SearchIndexError, open_index
 from support.command_line import Run, message
 from support.programs import COMMAND_LINE, Program
+from support.waiting import wait_until
 
 
 @pytest.fixture
@@ -63,3 +70,61 @@ def test_the_service_indexes_until_it_is_told_to_stop(
         service.send_signal(signal.SIGTERM)
         assert service.wait(30) == 0
     assert run("search", "jacket").stdout
+
+
+@pytest.mark.faults
+def test_an_indexer_that_is_killed_midway_has_lost_nothing_and_writes_nothing_twice(
+    log: SessionLog, place: str, environment: Mapping[str, str]
+) -> None:
+    for number in range(20):
+        log.append(f"s-{number}", [message(at, "user", f"refund {number}x{at}") for at in range(250)])
+    rng = random.Random(7)
+    for number in range(3):
+        with Program([*COMMAND_LINE, "index", "--index", place, "--once"], env=environment, stderr=PIPE) as program:
+            wait_until(partial(has_begun, program, place, log, counted(place, log)), "it to index")
+            # At any moment from then on: while it reads, writes, or commits.
+            time.sleep(rng.random() * 0.05)
+            program.kill()
+            program.wait(20)
+        log.append(f"s-{number}", message(250, "user", f"refund meanwhile {number}"))
+    index = open_index(place, log.namespace, create=True)
+    with Indexer(log, index) as indexer:
+        indexer.sync()
+    assert index.counts == (20, 20 * 250 + 3)
+    found = [hit.text for hit in index.search("refund", limit=10_000)]
+    assert len(found) == len(set(found)) == 20 * 250 + 3
+
+
+def has_begun(program: Program, place: str, log: SessionLog, before: int) -> bool:
+    return counted(place, log) > before or program.poll() is not None
+
+
+def counted(place: str, log: SessionLog) -> int:
+    try:
+        return open_index(place, log.namespace).counts[1]
+    except SearchIndexError:
+        return 0
+
+
+def test_how_far_the_indexer_is_is_among_its_metrics(
+    talk: SessionLog, file: Path, environment: Mapping[str, str]
+) -> None:
+    command = [*COMMAND_LINE, "index", "--index", str(file), "--metrics-port", "0"]
+    with Program(command, env=environment, stderr=PIPE, text=True) as service:
+        assert service.stderr is not None
+        (address,) = re.findall(r"Serving (\S+)", service.stderr.readline())
+        assert "Indexed 4 messages" in service.stderr.readline()
+        talk.append("other", message(0, "user", "one more"))
+        wait_until(lambda: "index_messages_total 5.0" in asked(address), "the message to be indexed")
+        shown = asked(address)
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(30) == 0
+    assert "strands_session_log_index_unreadable_sessions 0.0" in shown
+    assert "strands_session_log_index_unscrubbed 0.0" in shown
+    (newest,) = re.findall(r"\n\S+_index_last_success_timestamp_seconds (\S+)", shown)
+    assert float(newest) > 1e9
+
+
+def asked(address: str) -> str:
+    with urllib.request.urlopen(address) as answer:
+        return str(answer.read().decode())

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from strands_session_log import LiveTokens, SessionLog, ValkeySessionManager
-from strands_session_log_consumers.streaming import sse
+from strands_session_log import LiveTokens, SessionLog, ValkeySessionManager, events
+from strands_session_log_consumers.streaming import feed_sse, sse
 from support.following import SOON, note, notes
 from support.processes import HOST
 from support.served_app import ServedApp
@@ -222,3 +222,54 @@ def test_words_come_as_they_are_said_and_then_the_message_also_after_a_break(
                 pass
     assert heard == "two thre"
     assert said["content"] == [{"text": "one two three four"}]
+
+
+@pytest.fixture
+def served_feed(log: SessionLog) -> Iterator[ServedApp]:
+    async def events_of(request: Request) -> Response:
+        after, types = request.query_params.get("after"), request.query_params.getlist("type")
+        return await feed_sse(log, after, request=request, types=types or None)
+
+    with ServedApp(Starlette(routes=[Route("/{any:path}", events_of)])) as served:
+        yield served
+
+
+def test_all_sessions_are_followed_without_content_and_who_comes_back_gets_the_rest(
+    log: SessionLog, served_feed: ServedApp
+) -> None:
+    log.append("s-1", notes(0, 2))
+    log.append("s-2", note(0))
+    with following(served_feed) as stream:
+        told = [stream.next() for _ in range(3)]
+        log.append("s-2", note(1))
+        last = stream.next()
+    assert sorted(one.data["session_id"] for one in told) == ["s-1", "s-1", "s-2"]
+    assert {one.data["type"] for one in told} == {"custom.note"}
+    assert last.data["id"] == str(log.head("s-2"))
+    assert "number" not in json.dumps([one.data for one in told])
+    log.append("s-1", note(2))
+    log.append("s-3", note(0))
+    with following(served_feed, "after=now", last.id) as stream:
+        assert {stream.next().data["session_id"] for _ in range(2)} == {"s-1", "s-3"}
+    with following(served_feed, "type=session.*", last.id) as stream:
+        log.append("s-3", events.SessionAnnotated({"status": "open"}))
+        assert stream.next().data["type"] == "session.annotated"
+
+
+@pytest.mark.parametrize("last", ["banana", "12", "1700000000000-2", "9999:1-1"])
+def test_what_is_no_place_in_the_feed_is_told_by_the_status(served_feed: ServedApp, last: str) -> None:
+    with following(served_feed, last=last) as stream:
+        assert stream.status == 400
+
+
+def test_that_envelopes_are_gone_is_told_and_what_follows_comes(log: SessionLog, served_feed: ServedApp) -> None:
+    log.append("s-1", notes(0, 3))
+    with following(served_feed) as stream:
+        first = stream.next()
+    keyspace = log._events.keyspace
+    stream_key = keyspace.feed(int(first.id.split(":")[0]))
+    log.client.execute_command("XTRIM", stream_key, "MAXLEN", "0")
+    log.append("s-1", note(3))
+    with following(served_feed, last=first.id) as stream:
+        assert stream.next("gap").data == {"missing": 2}
+        assert stream.next().data["id"] == str(log.head("s-1"))

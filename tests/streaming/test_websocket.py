@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from strands_session_log import SessionLog
-from strands_session_log_consumers.streaming import websocket
+from strands_session_log_consumers.streaming import feed_websocket, websocket
 from support.following import SOON, note, notes
 from support.served_app import ServedApp
 from support.waiting import wait_until
@@ -102,3 +102,20 @@ def test_who_takes_nothing_is_let_go(log: SessionLog, served: ServedApp) -> None
     with following(served, **options) as socket:
         wait_until(lambda: served.open == 0, "who takes nothing to be let go")
         assert socket.protocol.close_code is None, "no farewell, which it would not take either"
+
+
+def test_all_sessions_come_over_one_too(log: SessionLog) -> None:
+    async def events_of(socket: WebSocket) -> None:
+        await feed_websocket(socket, log, socket.query_params.get("after"), types="custom.*")
+
+    log.append("s-1", note(0))
+    with ServedApp(Starlette(routes=[WebSocketRoute("/{any}", events_of)])) as served:
+        with following(served) as socket:
+            first = told(socket)
+        log.append("s-2", note(0))
+        with following(served, f"s-1?after={first['id']}") as socket:
+            assert told(socket)["data"]["session_id"] == "s-2"
+        for path, origin, status in (("s?after=7", None, 400), ("s", "https://evil.example.com", 403)):
+            with pytest.raises(InvalidStatus) as refused:
+                following(served, path, origin=origin)
+            assert refused.value.response.status_code == status

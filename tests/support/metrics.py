@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 from prometheus_client import CollectorRegistry
 
 from strands_session_log.instrumentation.prometheus import prometheus_hook
+from strands_session_log_consumers.forward.counting import ForwardMetrics
 from strands_session_log_consumers.metrics.counting import Conversations
 from strands_session_log_consumers.metrics.state import State
+from strands_session_log_consumers.search.counting import IndexMetrics
 from strands_session_log_consumers.witness.counting import WitnessMetrics
 
 _SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
@@ -60,6 +62,20 @@ def of_witness() -> list[MetricInfo]:
     """Those that `session-log witness` has of its own."""
     registry = CollectorRegistry()
     WitnessMetrics(registry)
+    return sorted(_registered(registry))
+
+
+def of_forwarder() -> list[MetricInfo]:
+    """Those that `session-log forward` has of its own."""
+    registry = CollectorRegistry()
+    ForwardMetrics(registry)
+    return sorted(_registered(registry))
+
+
+def of_indexer() -> list[MetricInfo]:
+    """Those that `session-log index` has of its own."""
+    registry = CollectorRegistry()
+    IndexMetrics(registry)
     return sorted(_registered(registry))
 
 

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from strands_session_log import SessionLog
-from strands_session_log.cli.api import Code, JsonOption, NamespaceOption, UrlOption, fail, opened
+from strands_session_log.cli.api import (
+    Code,
+    JsonOption,
+    MetricsHostOption,
+    MetricsPortOption,
+    NamespaceOption,
+    UrlOption,
+    opened,
+    serving_metrics,
+)
 
 from .archiver import TROUBLE, Archived, Archiver, Outcome
 from .options import ArchiveOption, LockOption, named, opened_archive, put, put_json, seconds, sized
@@ -20,8 +29,6 @@ from .session_archive import SessionArchive
 from .settings import ArchiveSettings
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
     from .service import ArchiveService
 
 EPILOG = (
@@ -52,11 +59,6 @@ DropOption = Annotated[
 OnceOption = Annotated[bool, typer.Option("--once", help="Sweep once, and end.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Write nothing; tell what would be done.")]
 ByOption = Annotated[str, typer.Option(metavar="NAME", help="Who archives, for the tombstones.")]
-PortOption = Annotated[
-    int | None,
-    typer.Option(min=0, max=65535, metavar="PORT", help="Serve Prometheus metrics there.", show_default=False),
-]
-HostOption = Annotated[str, typer.Option(metavar="ADDRESS", help="Address to serve metrics on.")]
 FileOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="With --once: write metrics for a textfile collector.", show_default=False),
@@ -76,8 +78,8 @@ def command(
     dry_run: DryRunOption = False,
     object_lock: LockOption = False,
     by: ByOption = _DEFAULT.by,
-    metrics_port: PortOption = None,
-    metrics_host: HostOption = "127.0.0.1",
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = "127.0.0.1",
     metrics_file: FileOption = None,
     as_json: JsonOption = False,
     url: UrlOption = None,
@@ -109,15 +111,14 @@ def _sweep(
     metrics: _Metrics,
 ) -> None:
     # Here, because a list of all commands need not have it.
-    from prometheus_client import CollectorRegistry, disable_created_metrics, write_to_textfile
+    from prometheus_client import CollectorRegistry, write_to_textfile
 
     from .service import ArchiveService
 
-    # A gauge beside every counter that says when it began: nobody asks for it.
-    disable_created_metrics()  # type: ignore[no-untyped-call]
+    # Without those of the process: a textfile collector has its own.
     registry = CollectorRegistry()
     service = ArchiveService(log, store, settings, registry, printer.tell)
-    with _ended_by_signals(service), _served(registry, metrics):
+    with _ended_by_signals(service), serving_metrics(metrics.host, metrics.port, registry):
         if every is not None:
             service.run(every)
             return
@@ -166,27 +167,6 @@ def _ended_by_signals(service: ArchiveService) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _served(registry: CollectorRegistry, metrics: _Metrics) -> Iterator[None]:
-    host, port, _ = metrics
-    if port is None:
-        yield
-        return
-    from prometheus_client import start_http_server
-
-    try:
-        server, thread = start_http_server(port, host, registry)
-    except OSError as error:
-        fail(Code.USAGE, f"cannot listen on {host} port {port}: {error.strerror or error}")
-    typer.echo(f"Serving http://{host}:{server.server_port}/metrics", err=True)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Printer:

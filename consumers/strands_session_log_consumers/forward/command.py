@@ -13,11 +13,22 @@ import orjson
 import typer
 
 from strands_session_log import SessionLog
-from strands_session_log.cli.api import Code, JsonOption, NamespaceOption, UrlOption, fail, opened
+from strands_session_log.cli.api import (
+    Code,
+    JsonOption,
+    MetricsHostOption,
+    MetricsPortOption,
+    NamespaceOption,
+    UrlOption,
+    fail,
+    opened,
+    serving_metrics,
+)
 
 from .settings import ForwardSettings
 
 if TYPE_CHECKING:
+    from .counting import ForwardMetrics
     from .service import Forwarded
     from .signing import WebhookSigner
 
@@ -102,6 +113,8 @@ def command(
             min=0.1, max=_DAY, metavar="SECONDS", help="Without a sign of life for so long, others take over."
         ),
     ] = _DEFAULT.claim_after,
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = "127.0.0.1",
     as_json: JsonOption = False,
     url: UrlOption = None,
     namespace: NamespaceOption = None,
@@ -135,11 +148,20 @@ def command(
         patience=patience,
         claim_after=claim_after,
     )
-    with opened(ctx, url, namespace) as log:
-        asyncio.run(_forward(log, receiver, signer, settings, as_json))
+    from .counting import ForwardMetrics
+
+    with opened(ctx, url, namespace) as log, serving_metrics(metrics_host, metrics_port) as registry:
+        asyncio.run(_forward(log, receiver, signer, settings, as_json, ForwardMetrics(registry)))
 
 
-async def _forward(log: SessionLog, url: str, signer: WebhookSigner, settings: ForwardSettings, as_json: bool) -> None:
+async def _forward(
+    log: SessionLog,
+    url: str,
+    signer: WebhookSigner,
+    settings: ForwardSettings,
+    as_json: bool,
+    metrics: ForwardMetrics,
+) -> None:
     from .receiver import Receiver
     from .service import Forwarder, ReceiverGoneError
 
@@ -150,7 +172,7 @@ async def _forward(log: SessionLog, url: str, signer: WebhookSigner, settings: F
         tell = _tell if as_json else _say_nothing
         typer.echo(f"Forwarding namespace {log.namespace} to {_shown(url)} as group {settings.group}", err=True)
         try:
-            await Forwarder(log, receiver, settings, tell).run(stop)
+            await Forwarder(log, receiver, settings, tell, metrics).run(stop)
         except ReceiverGoneError:
             fail(
                 Code.PROBLEMS,

@@ -13,6 +13,7 @@ from strands_session_log.errors import DeliveryLostError, SessionLogError
 from strands_session_log.exports.cloudevents import CloudEvent, delivery_event
 
 from .availability import Availability, StoppingError
+from .counting import ForwardMetrics
 from .receiver import Answer, Receiver, Verdict
 from .settings import ForwardSettings
 
@@ -54,6 +55,7 @@ class Forwarder:
         receiver: Where to.
         settings: What, and for how long.
         tell: Told what became of each.
+        metrics: Counted in, if given.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class Forwarder:
         receiver: Receiver,
         settings: ForwardSettings,
         tell: Callable[[Forwarded], object] = lambda forwarded: None,
+        metrics: ForwardMetrics | None = None,
     ) -> None:
+        self._metrics = metrics
         self._log, self._receiver, self._settings, self._tell = log, receiver, settings, tell
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -131,7 +135,7 @@ class Forwarder:
         taken, until = availability.taken, time.monotonic() + self._settings.patience
         while True:
             async with availability.turn():
-                answer = await self._receiver.post(event)
+                answer = await self._post(event)
                 if answer.verdict is Verdict.TAKEN:
                     availability.note_taken()
                 elif answer.verdict is Verdict.AWAY:
@@ -140,6 +144,13 @@ class Forwarder:
             is_its_fault = availability.taken != taken or time.monotonic() > until
             if answer.verdict is not Verdict.AWAY or is_its_fault:
                 return answer
+
+    async def _post(self, event: CloudEvent) -> Answer:
+        begun = time.monotonic()
+        answer = await self._receiver.post(event)
+        if self._metrics:
+            self._metrics.answered(answer, time.monotonic() - begun)
+        return answer
 
     async def _settle(self, delivery: Delivery, answer: Answer) -> None:
         if answer.verdict is Verdict.GONE:
@@ -157,6 +168,8 @@ class Forwarder:
         self._note(delivery, "parked" if is_last else "failed", answer)
 
     def _note(self, delivery: Delivery, outcome: str, answer: Answer) -> None:
+        if self._metrics:
+            self._metrics.settled(outcome)
         envelope = delivery.envelope
         told = envelope.session_id, str(envelope.id), envelope.type
         self._tell(Forwarded(*told, outcome, delivery.attempts, answer.why))

@@ -10,7 +10,8 @@ import typer
 from strands_session_log.cli.api import Code, JsonOption, NamespaceOption, UrlOption, fail, opened
 
 from .finding import find, narrowed
-from .index import SearchHit, SearchIndex
+from .hits import SearchHit
+from .opening import open_index
 from .options import IndexOption, path_of, printable
 from .query import InvalidQueryError, SearchIndexError
 
@@ -55,7 +56,7 @@ def command(
     path = path_of(index)
     with opened(ctx, url, namespace) as log:
         try:
-            found = SearchIndex(path, log.namespace)
+            found = open_index(path, log.namespace)
             within = narrowed(
                 log, session_id=session, agent=agent, role=role, labels=label or (), since=since, until=until
             )

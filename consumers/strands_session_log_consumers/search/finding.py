@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from strands_session_log import SessionLog
+from strands_session_log import Recorded, SessionLog
 from strands_session_log.errors import (
     CorruptEntryError,
     CorruptKeyError,
@@ -14,8 +14,9 @@ from strands_session_log.errors import (
     SessionNotFoundError,
 )
 
-from .index import SearchHit, SearchIndex
+from .hits import SearchHit
 from .query import InvalidQueryError, SearchFilter
+from .stores import SearchStore
 
 _PAGE = 50
 _ROUNDS = 10
@@ -23,7 +24,7 @@ _ROUNDS = 10
 
 def find(
     log: SessionLog,
-    index: SearchIndex,
+    index: SearchStore,
     query: str,
     within: SearchFilter | None = None,
     limit: int = 20,
@@ -34,7 +35,7 @@ def find(
     Args:
         log: The log.
         index: Its index.
-        query: As for `SearchIndex.search`.
+        query: As for `SearchStore.search`.
         within: In what is looked; in everything if left out.
         limit: How many hits at most.
         before: The `cursor` of a hit: go on behind it.
@@ -43,10 +44,22 @@ def find(
         InvalidQueryError: When the query means nothing.
         SearchIndexError: When the index cannot be read.
     """
-    found = list[SearchHit]()
+    return [hit for hit, _ in find_events(log, index, query, within, limit, before)]
+
+
+def find_events(
+    log: SessionLog,
+    index: SearchStore,
+    query: str,
+    within: SearchFilter | None = None,
+    limit: int = 20,
+    before: str | None = None,
+) -> list[tuple[SearchHit, Recorded]]:
+    """The same, each with its event as the log has it; see `find` for what it takes and raises."""
+    found = list[tuple[SearchHit, Recorded]]()
     for _ in range(_ROUNDS):
         page = index.search(query, within, max(limit - len(found), _PAGE), before)
-        found += islice((hit for hit in page if _stands(log, hit)), limit - len(found))
+        found += islice(_standing(log, page), limit - len(found))
         if len(found) >= limit or not page:
             break
         before = page[-1].cursor
@@ -105,8 +118,11 @@ def _ms(log: SessionLog, time: str | None) -> int | None:
         raise InvalidPointError(time, takes="an ISO time, or a relative one (-30d)") from None
 
 
-def _stands(log: SessionLog, hit: SearchHit) -> bool:
-    try:
-        return log.event(hit.session_id, hit.id).event.has_content
-    except (SessionNotFoundError, RevisionNotFoundError, CorruptEntryError, CorruptKeyError):
-        return False
+def _standing(log: SessionLog, hits: Iterable[SearchHit]) -> Iterator[tuple[SearchHit, Recorded]]:
+    for hit in hits:
+        try:
+            recorded = log.event(hit.session_id, hit.id)
+        except (SessionNotFoundError, RevisionNotFoundError, CorruptEntryError, CorruptKeyError):
+            continue
+        if recorded.event.has_content:
+            yield hit, recorded

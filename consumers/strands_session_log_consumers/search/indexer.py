@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Event
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from strands_session_log import EventId, Recorded, SessionInfo, SessionLog
 from strands_session_log.errors import (
@@ -24,10 +24,9 @@ from strands_session_log.errors import (
 from strands_session_log.events import PayloadErased
 
 from .following import FeedFollower
-from .index import SearchIndex
-from .query import SearchIndexError
+from .query import SearchIndexAwayError, SearchIndexError
 from .saying import said_in
-from .writing import IndexedUpTo, IndexWriter
+from .stores import IndexedUpTo, SearchStore
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +49,7 @@ class IndexSummary(NamedTuple):
         removed: How many sessions were removed.
         unreadable: Of how many something could not be read.
         seconds: How long that took.
+        is_scrubbed: Whether nothing that was removed is left where the index is kept.
     """
 
     sessions: int
@@ -57,6 +57,17 @@ class IndexSummary(NamedTuple):
     removed: int
     unreadable: int
     seconds: float
+    is_scrubbed: bool = True
+
+
+class IndexListener(Protocol):
+    """Told what an indexer does."""
+
+    def count(self, summary: IndexSummary) -> object:
+        """What was indexed, or that there was nothing to be."""
+
+    def fail(self) -> object:
+        """Indexing stopped, and is tried again."""
 
 
 class Indexer:
@@ -67,13 +78,16 @@ class Indexer:
     Args:
         log: The log.
         index: The index.
+        listener: Told what it does, and that it does not.
     """
 
-    def __init__(self, log: SessionLog, index: SearchIndex) -> None:
+    def __init__(self, log: SessionLog, index: SearchStore, listener: IndexListener | None = None) -> None:
         # Without the keys it may have.
         self._log = SessionLog(log.client, log.namespace, allow_eviction=True)
-        self._writer = IndexWriter(index)
+        self._writer = index.writer()
+        self._listener = listener
         self._sessions = self._removed = 0
+        self._is_scrubbed = True
         self._unreadable = set[str]()
 
     def close(self) -> None:
@@ -101,7 +115,7 @@ class Indexer:
             self._sync_changed(is_over)
             if not is_over():
                 self._forget_gone()
-            self._writer.scrub()
+            self._is_scrubbed = self._writer.scrub()
         return summary[0]
 
     def rebuild(self) -> None:
@@ -111,7 +125,7 @@ class Indexer:
         self._writer.scrub()
 
     def run(self, stop: Event, ready: Callable[[IndexSummary], object] = lambda summary: None) -> None:
-        """Keep the index in step until told to stop; a server that is away is waited for.
+        """Keep the index in step until told to stop; a server or a database that is away is waited for.
 
         Args:
             stop: Set to end it.
@@ -124,9 +138,11 @@ class Indexer:
         while not stop.is_set():
             try:
                 self._follow(stop, ready)
-            except SearchIndexError:
-                raise
             except SessionLogError as error:
+                if isinstance(error, SearchIndexError) and not isinstance(error, SearchIndexAwayError):
+                    raise
+                if self._listener:
+                    self._listener.fail()
                 if str(error) != trouble:
                     logger.warning("error=<%s> | indexing stopped, and tries again", error)
                 trouble = str(error)
@@ -145,7 +161,7 @@ class Indexer:
                     self._sync_named(news.session_ids, stop.is_set)
                     if has_all and not stop.is_set():
                         self._put_position(str(news.position))
-                    self._writer.scrub(_MERGED)
+                    self._is_scrubbed = self._writer.scrub(_MERGED)
                 if has_all and not is_told and not news.session_ids:
                     ready(summary[0])
                     is_told = True
@@ -168,8 +184,10 @@ class Indexer:
         self._sessions, self._removed, self._writer.added = 0, 0, 0
         self._unreadable.clear()
         yield found
-        unreadable = len(self._unreadable)
-        found.append(IndexSummary(self._sessions, self._writer.added, self._removed, unreadable, monotonic() - begun))
+        done = self._sessions, self._writer.added, self._removed, len(self._unreadable)
+        found.append(IndexSummary(*done, monotonic() - begun, self._is_scrubbed))
+        if self._listener:
+            self._listener.count(found[0])
 
     def _sync_changed(self, is_over: Callable[[], bool]) -> None:
         """Those first that were active longest ago: what changes meanwhile comes behind."""

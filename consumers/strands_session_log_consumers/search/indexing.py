@@ -9,11 +9,19 @@ from typing import Annotated
 
 import typer
 
-from strands_session_log.cli.api import NamespaceOption, UrlOption, opened
+from strands_session_log.cli.api import (
+    MetricsHostOption,
+    MetricsPortOption,
+    NamespaceOption,
+    UrlOption,
+    opened,
+    serving_metrics,
+)
 
-from .index import SearchIndex
 from .indexer import Indexer, IndexSummary
+from .opening import open_index
 from .options import IndexOption, path_of
+from .stores import SearchStore
 
 EPILOG = (
     "Examples:\n\nsession-log index --index search.db\n\nsession-log index --index search.db --once\n\n"
@@ -26,19 +34,24 @@ def command(
     index: IndexOption = None,
     once: Annotated[bool, typer.Option("--once", help="Index what is there, and end: for cron.")] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Empty the index first.")] = False,
+    metrics_port: MetricsPortOption = None,
+    metrics_host: MetricsHostOption = "127.0.0.1",
     url: UrlOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
     """Index what is said, for `session-log search`: all there is, and then what comes.
 
     The index follows redactions, erasures and deletions. It ends at SIGTERM or Ctrl-C, and goes on where it was; a
-    server that is away is waited for. What is encrypted is not indexed.
+    server or a database that is away is waited for. What is encrypted is not indexed.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     path = path_of(index)
-    with opened(ctx, url, namespace) as log:
-        found = SearchIndex(path, log.namespace, create=True)
-        with Indexer(log, found) as indexer:
+    with opened(ctx, url, namespace) as log, serving_metrics(metrics_host, metrics_port) as registry:
+        # Here, because a list of all commands need not have it.
+        from .counting import IndexMetrics
+
+        found = open_index(path, log.namespace, create=True)
+        with Indexer(log, found, IndexMetrics(registry)) as indexer:
             if rebuild:
                 indexer.rebuild()
             stop = Event()
@@ -50,11 +63,11 @@ def command(
                 indexer.run(stop, lambda summary: _tell(summary, found))
 
 
-def _tell(summary: IndexSummary, index: SearchIndex) -> None:
+def _tell(summary: IndexSummary, index: SearchStore) -> None:
     sessions, messages = index.counts
     damaged = f"; {summary.unreadable:,} sessions cannot be read wholly" if summary.unreadable else ""
     typer.echo(
-        f"Indexed {summary.messages:,} messages in {summary.seconds:.1f} s: {index.path} has {messages:,} messages "
+        f"Indexed {summary.messages:,} messages in {summary.seconds:.1f} s: {index.name} has {messages:,} messages "
         f"of {sessions:,} sessions{damaged}",
         err=True,
     )

@@ -13,15 +13,19 @@ VARIABLE = "SESSION_LOG_SEARCH_INDEX"
 IndexOption = Annotated[
     str | None,
     typer.Option(
-        "--index", metavar="FILE", envvar=VARIABLE, help="The file that has the search index.", show_default=False
+        "--index",
+        metavar="FILE|URL",
+        envvar=VARIABLE,
+        help="The search index: a file, or a postgresql:// URL.",
+        show_default=False,
     ),
 ]
 
 
 def path_of(index: str | None) -> str:
-    """The file that was named."""
+    """The file or the database that was named."""
     if not index:
-        fail(Code.USAGE, f"there must be a search index: --index FILE, or {VARIABLE}; `session-log index` makes it")
+        fail(Code.USAGE, f"there must be a search index: --index FILE|URL, or {VARIABLE}; `session-log index` makes it")
     return index
 
 

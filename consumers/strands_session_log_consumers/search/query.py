@@ -1,4 +1,4 @@
-"""What people look for, as SQLite's FTS5 takes it: whatever they type is words, but for what is said to be more."""
+"""What people look for: whatever they type is words, but for what is said to be more."""
 
 from __future__ import annotations
 
@@ -31,13 +31,17 @@ class SearchIndexError(SessionLogError):
     """A search index cannot be used.
 
     Attributes:
-        path: Its file.
+        path: Its file, or its database.
         reason: Why.
     """
 
     def __init__(self, path: str, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(f"search index {path}: {reason}")
+
+
+class SearchIndexAwayError(SearchIndexError):
+    """The database that has a search index does not answer, or refuses for now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,15 @@ class SearchFilter:
 def match_of(query: str) -> str:
     """A query as FTS5 takes it.
 
+    Raises:
+        InvalidQueryError: When it means nothing.
+    """
+    return " ".join(parts_of(query))
+
+
+def parts_of(query: str) -> list[str]:
+    """The parts of a query: words and phrases in quotes, with `*` behind those that may go on, and what joins them.
+
     Words that stand beside each other must all be there; `AND`, `OR`, `NOT` and parentheses say otherwise, quotes
     hold a phrase together, and `*` behind a word stands for how it goes on.
 
@@ -78,7 +91,7 @@ def match_of(query: str) -> str:
     if not parts:
         raise InvalidQueryError(query, "there is no word in it")
     _check(query, parts)
-    return " ".join(parts)
+    return parts
 
 
 def _with_operators(query: str) -> Iterator[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from strands_session_log import EventId, Recorded
+from strands_session_log import EventId, Recorded, from_json
 
 LONGEST = 1 << 20
 """Characters of one message that are indexed: what a tool answers may be a whole database."""
+_STAND_IN = "__encoded__"
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127), " ")
 _BLOCKS = frozenset(("text", "toolUse", "toolResult", "reasoningContent", "citationsContent", "guardContent"))
 # What holds no words of anybody: pictures, ids, signatures, and what kind a block is of.
@@ -68,6 +69,8 @@ def _parts(content: list[Any]) -> Iterator[str]:
     left: list[Any] = blocks[::-1]
     while left:
         value = left.pop()
+        if isinstance(value, dict) and _STAND_IN in value:
+            value = _restored(value)
         if isinstance(value, str):
             yield value
         elif isinstance(value, dict):
@@ -76,6 +79,15 @@ def _parts(content: list[Any]) -> Iterator[str]:
             left += reversed(value)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             yield str(value)
+
+
+def _restored(value: Any) -> Any:
+    """The text for which JSON has only a stand-in, as one with half characters; of anything else nothing."""
+    try:
+        found = from_json(value)
+    except (ValueError, TypeError, ArithmeticError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Changing an index: what was said and how far of each session stand in the same transaction, or neither does."""
+"""Changing an index in a file: what was said and how far of each session are in one transaction, or neither is."""
 
 from __future__ import annotations
 
@@ -8,42 +8,31 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import inf
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from strands_session_log import EventId
 
-from .index import ROW_BITS, SearchIndex, make_said, removes_at_once
 from .saying import SaidMessage
+from .sqlite_file import ROW_BITS, SearchFile, make_said, removes_at_once
+from .stores import IndexedUpTo
 
 _IN_ROOM = 1 << ROW_BITS
 _TO_MERGE, _MERGING, _AGAIN = "1", "2", "3"
 _PAGES = 256
 
 
-class IndexedUpTo(NamedTuple):
-    """How far a session is in the index.
-
-    Attributes:
-        id: The last event that was read of it.
-        link: Its link: whether the session is still the same.
-    """
-
-    id: EventId
-    link: str
-
-
 class IndexWriter:
     """The one that changes an index; for one thread, and others wait for it.
 
     Args:
-        index: Which.
+        file: Its file.
     """
 
-    def __init__(self, index: SearchIndex) -> None:
-        self._index, self._connection = index, index.connect()
+    def __init__(self, file: SearchFile) -> None:
+        self._file, self._connection = file, file.connect()
         self._texts, self._numbers = dict[int, str](), dict[str, int]()
         self.added = 0
-        with index.explained():
+        with file.explained():
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA cache_size = -65536")
 
@@ -54,7 +43,7 @@ class IndexWriter:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is changed within is, or nothing of it."""
-        with self._index.explained():
+        with self._file.explained():
             self._execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -179,7 +168,7 @@ class IndexWriter:
         Returns:
             Whether that is done; not while somebody reads what stood there before.
         """
-        with self._index.explained():
+        with self._file.explained():
             if self._removed is None:
                 return True
             if not self._is_log_empty():

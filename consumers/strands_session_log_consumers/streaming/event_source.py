@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from strands_session_log import Point, SessionLog
+from strands_session_log import FeedPosition, Point, SessionLog
 from strands_session_log.errors import MissingExtraError
 
 try:
     from sse_starlette import EventSourceResponse, ServerSentEvent
 
-    from .following import EVENT, PING, Encode, SessionStream, session_stream
+    from .following import EVENT, PING, Encode, EncodeEnvelope, EventStream, feed_stream, session_stream
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("sse_starlette", "starlette", "anyio"):
         raise
@@ -65,6 +65,45 @@ async def sse(
     begin = request.headers.get("last-event-id") or after
     options = {"types": types, "agent": agent, "words": words, "wait": wait, "encode": encode}
     stream = await session_stream(log, session_id, begin, **options)  # type: ignore[arg-type]
+    return _response(stream, heartbeat, send_timeout)
+
+
+async def feed_sse(
+    log: SessionLog,
+    after: FeedPosition | Point | None = None,
+    *,
+    request: HTTPConnection,
+    types: str | Sequence[str] | None = None,
+    agent: str | None = None,
+    encode: EncodeEnvelope | None = None,
+    heartbeat: float = 10.0,
+    send_timeout: float = 20.0,
+) -> EventSourceResponse:
+    """Follow all sessions as server-sent events: what the feed tells of each event, which is never content.
+
+    Events come as from `sse`, in order within each session; their ids are places in the feed. `gap` says that envelopes
+    were gone before they could be sent. Who may know of all sessions is for your route to ask before.
+
+    Args:
+        log: The log.
+        after: Only what follows this place: the id of a message, a time or `"now"`; left out, all that the feed holds.
+        request: The request that is answered; its `Last-Event-ID` takes precedence over `after`.
+        types: Only events of these types, as for `SessionLog.tail`.
+        agent: Only events of this agent.
+        encode: What is told of an event, as plain JSON values, None for nothing; left out, what `session-log tail
+            --json` has.
+        heartbeat: Seconds between two pings.
+        send_timeout: After how many seconds a follower who takes nothing is let go.
+
+    Raises:
+        HTTPException: 400 when that is no place in the feed, 503 when the log cannot be read.
+    """
+    begin = request.headers.get("last-event-id") or after
+    stream = await feed_stream(log, begin, types=types, agent=agent, encode=encode)
+    return _response(stream, heartbeat, send_timeout)
+
+
+def _response(stream: EventStream, heartbeat: float, send_timeout: float) -> EventSourceResponse:
     return EventSourceResponse(
         _sent(stream),
         ping=heartbeat,
@@ -74,7 +113,7 @@ async def sse(
     )
 
 
-async def _sent(stream: SessionStream) -> AsyncIterator[ServerSentEvent]:
+async def _sent(stream: EventStream) -> AsyncIterator[ServerSentEvent]:
     # At once, so that whoever asked knows that they are followed.
     yield ServerSentEvent(comment="following", retry=_COMES_BACK_MS, sep="\n")
     async for kind, id_, data in stream.messages():

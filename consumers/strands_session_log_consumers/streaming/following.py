@@ -1,17 +1,33 @@
-"""One session as one follower is told of it: what is checked before it begins, and what comes then."""
+"""One session, or all, as one follower is told of it: what is checked before it begins, and what comes then."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import orjson
 from anyio import to_thread
 from starlette.exceptions import HTTPException
 
-from strands_session_log import START, Delta, EventId, LivePosition, LiveTail, Point, Recorded, SessionLog, Tail
+from strands_session_log import (
+    START,
+    Delta,
+    Envelope,
+    EventId,
+    FeedPosition,
+    FeedTail,
+    LivePosition,
+    LiveTail,
+    Point,
+    Recorded,
+    SessionLog,
+    Tail,
+)
 from strands_session_log.errors import (
+    CorruptEntryError,
+    FeedGapError,
     InvalidPointError,
     LogForkedError,
     RevisionNotFoundError,
@@ -24,8 +40,10 @@ logger = logging.getLogger(__name__)
 
 Encode: TypeAlias = "Callable[[Recorded], Any]"
 """What a follower is told of an event, as plain JSON values; None for nothing."""
+EncodeEnvelope: TypeAlias = "Callable[[Envelope], Any]"
+"""The same, of an event that the feed tells of."""
 Begin: TypeAlias = "Point | LivePosition | None"
-EVENT, WORDS, GONE, PING = "event", "words", "gone", "ping"
+EVENT, WORDS, GAP, GONE, PING = "event", "words", "gap", "gone", "ping"
 _NOW: Final = "now"
 _REASONS: Final[dict[type[SessionLogError], str]] = {
     SessionDeletedError: "deleted",
@@ -38,7 +56,7 @@ class StreamMessage(NamedTuple):
     """What a follower is told.
 
     Attributes:
-        kind: `event`, `words` or `gone`.
+        kind: `event`, `words`, `gap` or `gone`.
         id: Where to go on; empty where that is nowhere.
         data: The rest, as JSON.
     """
@@ -46,6 +64,13 @@ class StreamMessage(NamedTuple):
     kind: str
     id: str
     data: bytes
+
+
+class EventStream(Protocol):
+    """What one follower is told."""
+
+    def messages(self) -> AsyncIterator[StreamMessage]:
+        """All that comes; `gone` is the last, if there is an end."""
 
 
 class SessionStream:
@@ -68,9 +93,7 @@ class SessionStream:
                     if told is not None:
                         yield told
         except SessionLogError as error:
-            # Its text may name servers, or quote what somebody wrote: that is for our log.
-            logger.warning("error=<%s> | a stream of a session ended", error)
-            yield StreamMessage(GONE, "", orjson.dumps({"reason": _reason(error)}))
+            yield _farewell(error)
 
     def _told(self, item: Recorded | Delta) -> StreamMessage | None:
         if isinstance(item, Recorded):
@@ -81,6 +104,43 @@ class SessionStream:
 
     def _place(self, id_: EventId) -> str:
         return str(self._tail.position) if isinstance(self._tail, LiveTail) else str(id_)
+
+
+class FeedStream:
+    """What one follower is told of all sessions: in order within each of them.
+
+    Args:
+        tail: Of the feed.
+        encode: What is told of an event.
+    """
+
+    def __init__(self, tail: FeedTail, encode: EncodeEnvelope | None) -> None:
+        self._tail, self._encode, self._is_over = tail, encode or _envelope_json, False
+
+    async def messages(self) -> AsyncIterator[StreamMessage]:
+        """All that comes; what is missing is told of by `gap`, and `gone` is the last, if there is an end."""
+        try:
+            async with self._tail:
+                while not self._is_over:
+                    async for told in self._until_trouble():
+                        yield told
+        except SessionLogError as error:
+            yield _farewell(error)
+
+    async def _until_trouble(self) -> AsyncIterator[StreamMessage]:
+        """What comes until something is told that is no end: it goes on behind it."""
+        try:
+            async for envelope in self._tail:
+                found = self._encode(envelope)
+                if found is not None:
+                    yield StreamMessage(EVENT, str(self._tail.position), _dumped(found))
+            self._is_over = True
+        except FeedGapError as gap:
+            # The sessions still have it.
+            yield StreamMessage(GAP, str(self._tail.position), orjson.dumps({"missing": gap.count}))
+        except CorruptEntryError as error:
+            # Somebody else wrote it, and it is about no session.
+            logger.warning("error=<%s> | passed over an entry of the feed", error)
 
 
 async def session_stream(
@@ -100,9 +160,34 @@ async def session_stream(
         HTTPException: 400 when an id cannot be one, 404 when there is no such session and it is not to be waited for,
             410 when the session does not have the event, 503 when the server does not answer.
     """
-    try:
+    with _refused(wait):
         begin = await to_thread.run_sync(_begin, log, session_id, after, words, wait)
         tail = log.live(session_id, begin) if words else log.tail(session_id, begin, types, agent)  # type: ignore[arg-type]
+    return SessionStream(tail, encode)
+
+
+async def feed_stream(
+    log: SessionLog,
+    after: FeedPosition | Point | None,
+    *,
+    types: str | Sequence[str] | None,
+    agent: str | None,
+    encode: EncodeEnvelope | None,
+) -> FeedStream:
+    """The stream of all sessions for one follower, who is told at once if there is none.
+
+    Raises:
+        HTTPException: 400 when that is no place in the feed, 503 when the server does not answer.
+    """
+    with _refused():
+        return FeedStream(await to_thread.run_sync(log.tail, None, after, types, agent), encode)
+
+
+@contextmanager
+def _refused(wait: bool = False) -> Iterator[None]:
+    """Tell of our errors as HTTP does."""
+    try:
+        yield
     except (SessionNotFoundError, RevisionNotFoundError) as error:
         if isinstance(error, SessionNotFoundError) and not wait:
             raise HTTPException(404, "There is no such session.") from error
@@ -110,9 +195,8 @@ async def session_stream(
     except (InvalidPointError, ValueError) as error:
         raise HTTPException(400, "The id of the session, or of the event after which to go on, is none.") from error
     except SessionLogError as error:
-        logger.warning("error=<%s> | no stream of a session", error)
+        logger.warning("error=<%s> | no stream", error)
         raise HTTPException(503, "The log cannot be read for now.", {"Retry-After": "1"}) from error
-    return SessionStream(tail, encode)
 
 
 def _begin(log: SessionLog, session_id: str, after: Begin, words: bool, wait: bool) -> Begin:
@@ -141,6 +225,18 @@ def _place(after: Begin) -> Begin:
 def _checked(log: SessionLog, session_id: str, point: Point) -> EventId:
     found = log.resolve(session_id, point)
     return log.event(session_id, found).id if found.revision else found
+
+
+def _envelope_json(envelope: Envelope) -> dict[str, Any]:
+    """As `session-log tail --json` has it, but for the cursor: that is the id of the message."""
+    told = "session_id", "type", "agent", "link", "facts"
+    return {"id": str(envelope.id), **{name: getattr(envelope, name) for name in told}}
+
+
+def _farewell(error: SessionLogError) -> StreamMessage:
+    # Its text may name servers, or quote what somebody wrote: that is for our log.
+    logger.warning("error=<%s> | a stream ended", error)
+    return StreamMessage(GONE, "", orjson.dumps({"reason": _reason(error)}))
 
 
 def _reason(error: SessionLogError) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from strands_session_log import Point, SessionLog
+from strands_session_log import FeedPosition, Point, SessionLog
 from strands_session_log.errors import MissingExtraError
 
 try:
@@ -15,7 +15,16 @@ try:
     from starlette.exceptions import HTTPException
     from starlette.websockets import WebSocketDisconnect
 
-    from .following import GONE, PING, Encode, SessionStream, StreamMessage, session_stream
+    from .following import (
+        GONE,
+        PING,
+        Encode,
+        EncodeEnvelope,
+        EventStream,
+        StreamMessage,
+        feed_stream,
+        session_stream,
+    )
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("starlette", "anyio"):
         raise
@@ -69,10 +78,46 @@ async def websocket(
     Raises:
         HTTPException: Before it was accepted, as `sse` does; and 403 when a page of another site wants to connect.
     """
-    if not _is_known(socket, origins):
-        raise HTTPException(403, "Pages of this site may not connect.")
+    _check_origin(socket, origins)
     options = {"types": types, "agent": agent, "words": words, "wait": wait, "encode": encode}
     stream = await session_stream(log, session_id, after, **options)  # type: ignore[arg-type]
+    await socket.accept()
+    await _Connection(socket, stream, heartbeat, send_timeout).run()
+
+
+async def feed_websocket(
+    socket: WebSocket,
+    log: SessionLog,
+    after: FeedPosition | Point | None = None,
+    *,
+    origins: Collection[str] = (),
+    types: str | Sequence[str] | None = None,
+    agent: str | None = None,
+    encode: EncodeEnvelope | None = None,
+    heartbeat: float = 10.0,
+    send_timeout: float = 20.0,
+) -> None:
+    """Follow all sessions over a WebSocket that was not accepted yet, until one of both ends it.
+
+    Messages are those of `websocket`, and tell what those of `feed_sse` do. Who may know of all sessions is for your
+    route to ask before.
+
+    Args:
+        socket: The WebSocket.
+        log: The log.
+        after: As for `feed_sse`.
+        origins: As for `websocket`.
+        types: As for `feed_sse`.
+        agent: As for `feed_sse`.
+        encode: As for `feed_sse`.
+        heartbeat: Seconds between two pings.
+        send_timeout: After how many seconds a follower who takes nothing is let go.
+
+    Raises:
+        HTTPException: Before it was accepted, as `feed_sse` does; and 403 when a page of another site wants to connect.
+    """
+    _check_origin(socket, origins)
+    stream = await feed_stream(log, after, types=types, agent=agent, encode=encode)
     await socket.accept()
     await _Connection(socket, stream, heartbeat, send_timeout).run()
 
@@ -80,7 +125,7 @@ async def websocket(
 class _Connection:
     """One follower: what is sent, the pings in between, and a look at whether anybody is there."""
 
-    def __init__(self, socket: WebSocket, stream: SessionStream, heartbeat: float, send_timeout: float) -> None:
+    def __init__(self, socket: WebSocket, stream: EventStream, heartbeat: float, send_timeout: float) -> None:
         self._socket, self._stream = socket, stream
         self._heartbeat, self._send_timeout, self._sending = heartbeat, send_timeout, Lock()
 
@@ -119,6 +164,11 @@ class _Connection:
         with fail_after(self._send_timeout):
             async with self._sending:
                 await self._socket.send_text(f'{{"kind":"{kind}","id":"{id_}","data":{data.decode()}}}')
+
+
+def _check_origin(socket: WebSocket, origins: Collection[str]) -> None:
+    if not _is_known(socket, origins):
+        raise HTTPException(403, "Pages of this site may not connect.")
 
 
 def _is_known(socket: WebSocket, origins: Collection[str]) -> bool:

@@ -101,7 +101,7 @@ def command(
     index: Annotated[
         str,
         typer.Option(
-            metavar="FILE",
+            metavar="FILE|URL",
             envvar=INDEX_VARIABLE,
             help="A search index, as `session-log index` keeps it.",
             show_default=False,

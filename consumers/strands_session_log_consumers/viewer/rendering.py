@@ -20,6 +20,7 @@ from .addresses import path_of, session_path
 from .content.blocks import as_json, blocks_of, restored
 from .content.markup import as_text, code, hidden, one_line, visible
 from .content.secrets import is_secret_name
+from .content.snippets import snippet_html
 from .conversation.differing import pieces
 from .conversation.window import nodes_of
 from .settings import STATIC, TEMPLATES
@@ -97,6 +98,7 @@ def environment() -> Environment:
         "session_path": session_path,
         "short": short,
         "size": size,
+        "snippet_html": snippet_html,
         "status_word": status_text,
         "visible": visible,
         "word_of": word_of,

@@ -23,7 +23,8 @@ class ViewerSettings:
         mask: Whether what looks like a key or a password is hidden until it is clicked; a courtesy at the eye only.
         access_log: Where each look is noted, a line of JSON each; None for nowhere.
         user_header: The header in which a proxy says who asks, for the access log; empty to believe none.
-        search_index: File with the index that `session-log index` keeps; empty for no page to search.
+        search_index: The index that `session-log index` keeps, a file or a `postgresql://` URL; empty for no page to
+            search.
     """
 
     token: str | None = field(default=None, repr=False)

@@ -145,8 +145,8 @@ class ApiPages:
     def _search(self, limit: int, before: str | None, **asked: str | None) -> Response:
         wanted = {name: value or "" for name, value in asked.items()}
         hits = searched(self._viewer, wanted, before, limit)
-        cursor = hits[-1].cursor if len(hits) == limit else None
-        return json_answer({"hits": [hit.to_json() for hit in hits], "next": cursor})
+        cursor = hits[-1][0].cursor if len(hits) == limit else None
+        return json_answer({"hits": [hit.to_json() for hit, _ in hits], "next": cursor})
 
     def _inbox(self, agent: str | None, order: str, before: str | None) -> Response:
         items, more = self._waiting.page(agent, before, order == "newest")

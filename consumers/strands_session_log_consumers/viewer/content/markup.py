@@ -141,9 +141,9 @@ def visible(text: str, *, prose: bool = False) -> Markup:
     """
     parts, at = list[Markup](), 0
     for first, last in secrets_in(text):
-        parts += [_named_where_unseen(text[at:first], prose), hidden(_named_where_unseen(text[first:last], prose))]
+        parts += [unseen_named(text[at:first], prose), hidden(unseen_named(text[first:last], prose))]
         at = last
-    rest = _named_where_unseen(text[at:], prose)
+    rest = unseen_named(text[at:], prose)
     return Markup("").join([*parts, rest]) if parts else rest
 
 
@@ -154,7 +154,8 @@ def hidden(secret: Markup) -> Markup:
     )
 
 
-def _named_where_unseen(text: str, prose: bool) -> Markup:
+def unseen_named(text: str, prose: bool = False) -> Markup:
+    """Text as `visible` has it, with nothing hidden."""
     if text.isascii() and text.isprintable():
         return escape(text)
     parts, at = list[str](), 0

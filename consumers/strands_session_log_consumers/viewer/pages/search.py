@@ -9,9 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from strands_session_log import Recorded
 from strands_session_log.errors import InvalidPointError
 
-from ...search import InvalidQueryError, SearchHit, SearchIndex, SearchIndexError, find, narrowed
+from ...search import InvalidQueryError, SearchHit, SearchIndexError, find_events, narrowed, open_index
 from ..addresses import with_query
 from ..context import Viewer
 
@@ -37,7 +38,7 @@ class SearchPages:
         """A page of hits, newest first."""
         asked = {name: request.query_params.get(name, "").strip() for name in _FIELDS}
         before = request.query_params.get("before") or None
-        problem, hits = "", list[SearchHit]()
+        problem, hits = "", list[tuple[SearchHit, Recorded]]()
         if asked["q"]:
             try:
                 hits = await self._viewer.work(lambda: searched(self._viewer, asked, before, _HITS))
@@ -45,14 +46,16 @@ class SearchPages:
                 problem = str(error)
         is_full = len(hits) == _HITS
         path = self._viewer.path(request, "/search")
-        more = with_query(path, asked, before=hits[-1].cursor) if is_full else ""
+        more = with_query(path, asked, before=hits[-1][0].cursor) if is_full else ""
         return self._viewer.html(
             request, "search.html", page="search", asked=asked, hits=hits, problem=problem, more=more
         )
 
 
-def searched(viewer: Viewer, asked: Mapping[str, str], before: str | None, limit: int) -> list[SearchHit]:
-    """The hits that a query asks for.
+def searched(
+    viewer: Viewer, asked: Mapping[str, str], before: str | None, limit: int
+) -> list[tuple[SearchHit, Recorded]]:
+    """The hits that a query asks for, each with its event.
 
     Args:
         viewer: Knows the log, and its index.
@@ -66,8 +69,8 @@ def searched(viewer: Viewer, asked: Mapping[str, str], before: str | None, limit
         SearchIndexError: When the index cannot be read.
     """
     if not viewer.settings.search_index:
-        raise HTTPException(404, "The viewer has no search index: start it with `session-log view --index FILE`.")
-    index = SearchIndex(viewer.settings.search_index, viewer.log.namespace)
+        raise HTTPException(404, "The viewer has no search index: start it with `session-log view --index FILE|URL`.")
+    index = open_index(viewer.settings.search_index, viewer.log.namespace)
     within = narrowed(
         viewer.log,
         agent=asked.get("agent") or None,
@@ -75,4 +78,4 @@ def searched(viewer: Viewer, asked: Mapping[str, str], before: str | None, limit
         since=asked.get("since") or None,
         until=asked.get("until") or None,
     )
-    return find(viewer.log, index, asked.get("q", ""), within, limit, before)
+    return find_events(viewer.log, index, asked.get("q", ""), within, limit, before)

@@ -1,0 +1,288 @@
+"""Changing an index in PostgreSQL: what was said and how far of each session stand in the same transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from math import inf
+from time import monotonic
+from typing import Any, Final, Protocol
+
+import psycopg
+
+from strands_session_log import EventId
+
+from .postgresql_schema import ADD, PARTITION, PARTITION_BITS, REMOVE
+from .saying import SaidMessage
+from .stores import IndexedUpTo
+from .words import tsvector_of
+
+_MOST_CHARACTERS: Final = 4 << 20
+"""Of texts that wait to be sent."""
+_REMOVED: Final = "removed:"
+_PATIENCE: Final = "2s"
+"""For so long it is waited for those who search, while what they look into is to be written anew."""
+
+
+class PostgresDatabase(Protocol):
+    """The database that an index is in."""
+
+    schema: str
+
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """A connection of its own."""
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Tell of PostgreSQL's errors as of ours."""
+
+
+class PostgresIndexWriter:
+    """The one that changes an index; for one thread, and others wait for it. It connects again after an error.
+
+    Args:
+        database: Where the index is.
+    """
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database, self._connection = database, database.connect()
+        self._rows, self._size = dict[tuple[int, int], tuple[Any, ...]](), 0
+        self._numbers, self._partitions = dict[str, int](), set[int]()
+        self.added = self._pending = 0
+
+    def close(self) -> None:
+        """Change it no more."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is changed within is, or nothing of it."""
+        with self._database.explained():
+            try:
+                self._begin()
+                yield
+                self._flush()
+                self._execute("COMMIT")
+            except BaseException:
+                with suppress(psycopg.Error):
+                    self._connection.execute("ROLLBACK")
+                # What a partition or a session was, it may not be any more.
+                self._partitions.clear()
+                raise
+            finally:
+                self._forget_pending()
+
+    def save(self) -> None:
+        """Commit what was changed so far in a transaction, and go on."""
+        self._flush()
+        self._execute("COMMIT")
+        self._forget_pending()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._execute("BEGIN")
+        self._execute("SELECT pg_advisory_xact_lock(hashtext(%s))", self._database.schema)
+
+    def _forget_pending(self) -> None:
+        self._rows.clear()
+        self._numbers.clear()
+        self._size = self._pending = 0
+
+    @property
+    def pending(self) -> int:
+        """How many messages a transaction has added."""
+        return self._pending
+
+    @property
+    def position(self) -> str | None:
+        """Where in the feed the log was followed to; None where it has to be looked through."""
+        with self._database.explained():
+            found = self._execute("SELECT value FROM meta WHERE name = 'position'").fetchone()
+            return found[0] if found else None
+
+    def put_position(self, position: str | None) -> None:
+        """Note where in the feed the log was followed to."""
+        if position is None:
+            self._execute("DELETE FROM meta WHERE name = 'position'")
+        else:
+            self._put_meta("position", position)
+
+    def up_to(self, session_id: str) -> IndexedUpTo | None:
+        """How far a session is in the index."""
+        statement = "SELECT id, ms, revision, link FROM session WHERE session_id = %s"
+        with self._database.explained():
+            found = self._execute(statement, session_id).fetchone()
+        if not found:
+            return None
+        self._numbers[session_id] = found[0]
+        return IndexedUpTo(EventId(found[1], found[2]), found[3])
+
+    def put_up_to(self, session_id: str, at: IndexedUpTo) -> None:
+        """Note how far a session is in the index now."""
+        number, (ms, revision) = self._number(session_id), at.id
+        statement = "UPDATE session SET ms = %s, revision = %s, link = %s WHERE id = %s"
+        self._execute(statement, ms, revision, at.link, number)
+
+    def session_ids(self) -> Iterator[str]:
+        """All sessions it has."""
+        last = ""
+        statement = "SELECT session_id FROM session WHERE session_id > %s ORDER BY session_id LIMIT 1000"
+        while True:
+            with self._database.explained():
+                page = self._execute(statement, last).fetchall()
+            if not page:
+                return
+            yield from (name for (name,) in page)
+            last = page[-1][0]
+
+    def add(self, session_id: str, said: SaidMessage) -> None:
+        """Add a message; one that is there already stays."""
+        if not said.text:
+            return
+        session, (ms, revision), text = self._number(session_id), said.id, said.text
+        of_message = (session, ms, revision, _plain(said.agent), said.number, _plain(said.role))
+        if self._rows.setdefault((session, revision), (*of_message, text, tsvector_of(text)))[1] == ms:
+            self._size += len(text)
+            self._pending += 1
+        if self._size > _MOST_CHARACTERS:
+            self._flush()
+
+    def remove_number(self, session_id: str, said: SaidMessage) -> None:
+        """Remove what a message said before it was replaced."""
+        if said.number is not None:
+            condition, values = " AND number = %s AND agent = %s AND revision < %s", (said.number, _plain(said.agent))
+            self._remove(session_id, condition, *values, said.id.revision)
+
+    def remove_events(self, session_id: str, ids: Iterable[EventId]) -> None:
+        """Remove what events said."""
+        self._remove(session_id, " AND revision = ANY (%s)", [id_.revision for id_ in ids])
+
+    def put_labels(self, session_id: str, labels: Mapping[str, Any]) -> None:
+        """Note what is attached to a session."""
+        session = self._number(session_id)
+        if self._execute("DELETE FROM label WHERE session = %s", session).rowcount:
+            self._note_removal("label")
+        for name, value in labels.items():
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            self._execute("INSERT INTO label VALUES (%s, %s, %s)", session, _plain(name), _plain(text))
+
+    def forget(self, session_id: str) -> bool:
+        """Remove a session, and all that was said in it; whether it was there."""
+        if self.up_to(session_id) is None:
+            return False
+        self._remove(session_id, "")
+        session = self._numbers.pop(session_id)
+        self._execute("DELETE FROM label WHERE session = %s", session)
+        self._execute("DELETE FROM session WHERE id = %s", session)
+        for table in ("label", "session"):
+            self._note_removal(table)
+        return True
+
+    def clear(self) -> None:
+        """Remove everything; files that are dropped have nothing to be scrubbed."""
+        self._execute("TRUNCATE message, label, session RESTART IDENTITY")
+        for name in self._partition_names():
+            self._execute(f"DROP TABLE {name}")
+        self._partitions.clear()
+        self._execute("DELETE FROM meta WHERE name = 'position' OR name LIKE 'removed:%'")
+
+    def scrub(self, seconds: float = inf) -> bool:
+        """Write anew the partitions from which something was removed, and forget the pages that had it.
+
+        Args:
+            seconds: After how many seconds no other partition is begun.
+
+        Returns:
+            Whether that is done; not while somebody reads what stood there before.
+        """
+        until, is_done = monotonic() + seconds, True
+        with self._database.explained():
+            statement = "SELECT name, value FROM meta WHERE name LIKE %s ORDER BY name"
+            for name, value in self._execute(statement, f"{_REMOVED}%").fetchall():
+                if monotonic() > until or not self._has_rewritten(name.removeprefix(_REMOVED)):
+                    is_done = False
+                    continue
+                # Unless something more was removed meanwhile.
+                self._execute("DELETE FROM meta WHERE name = %s AND value = %s", name, value)
+        return is_done
+
+    def _has_rewritten(self, table: str) -> bool:
+        """`VACUUM` alone would leave what was removed in its pages, and its words in their list, until others come."""
+        if self._execute("SELECT to_regclass(%s)", table).fetchone() == (None,):
+            return True
+        self._execute(f"SET lock_timeout = '{_PATIENCE}'")
+        try:
+            # Before it is counted what nobody may see any more, what is counted so far is told.
+            self._execute("SELECT pg_stat_force_next_flush()")
+            self._execute(f"VACUUM {table}")
+            dead = self._execute("SELECT pg_stat_get_dead_tuples(%s::regclass)", table).fetchone()
+            if dead != (0,):
+                return False
+            self._execute(f"VACUUM (FULL) {table}")
+            return True
+        except psycopg.errors.LockNotAvailable:
+            return False
+        finally:
+            with suppress(psycopg.Error):
+                self._connection.execute("RESET lock_timeout")
+
+    def _remove(self, session_id: str, condition: str, *values: Any) -> None:
+        session = self._number(session_id)
+        self._flush()
+        found = self._execute(REMOVE.format(condition=condition), session, *values).fetchall()
+        for partition in {ms >> PARTITION_BITS for (ms,) in found}:
+            self._note_removal(f"said_{partition}")
+
+    def _note_removal(self, table: str) -> None:
+        """On record with it: whoever opens the index next goes on with scrubbing."""
+        found = self._execute("SELECT pg_current_xact_id()::text").fetchone() or ("",)
+        self._put_meta(f"{_REMOVED}{table}", found[0])
+
+    def _put_meta(self, name: str, value: str) -> None:
+        statement = "INSERT INTO meta VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        self._execute(statement, name, value)
+
+    def _number(self, session_id: str) -> int:
+        """The number of a session in the index; it is there from now on."""
+        if session_id not in self._numbers and self.up_to(session_id) is None:
+            statement = "INSERT INTO session (session_id, ms, revision, link) VALUES (%s, 0, 0, '') RETURNING id"
+            self._numbers[session_id] = (self._execute(statement, session_id).fetchone() or (0,))[0]
+        return self._numbers[session_id]
+
+    def _flush(self) -> None:
+        """Send the messages that wait."""
+        if not self._rows:
+            return
+        rows = list(self._rows.values())
+        self._make_partitions({row[1] >> PARTITION_BITS for row in rows})
+        self.added += self._execute(ADD, *map(list, zip(*rows, strict=True))).rowcount
+        self._rows.clear()
+        self._size = 0
+
+    def _make_partitions(self, wanted: set[int]) -> None:
+        if wanted <= self._partitions:
+            return
+        there = set(self._partition_names())
+        for number in sorted(wanted):
+            name = f"said_{number}"
+            if name not in there:
+                first, end = number << PARTITION_BITS, (number + 1) << PARTITION_BITS
+                self._execute(PARTITION.format(name=name, first=first, end=min(end, (1 << 63) - 1)))
+        self._partitions |= wanted
+
+    def _partition_names(self) -> list[str]:
+        statement = (
+            "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
+            " WHERE inhparent = to_regclass('said')"
+        )
+        return [name for (name,) in self._execute(statement).fetchall()]
+
+    def _execute(self, statement: str, *values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+        if self._connection.closed:
+            self._connection = self._database.connect()
+        return self._connection.execute(statement, values or None)
+
+
+def _plain(text: str) -> str:
+    """What PostgreSQL can hold: no character of number 0, and no half ones."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
