@@ -49,6 +49,8 @@ if TYPE_CHECKING:
         CurrentRun,
         ErasurePlan,
         LegalHold,
+        ModelPrice,
+        Prices,
         Retention,
         RetentionPolicies,
         RetentionPolicy,
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
         RetentionStep,
         RunLease,
         ServerInspection,
+        SessionCost,
         SessionLog,
         SessionRuns,
         SubjectExport,
@@ -154,10 +157,12 @@ __all__ = [
     "LocalKeys",
     "MessageChange",
     "MessageRecord",
+    "ModelPrice",
     "OpenInterrupt",
     "ParkedEvent",
     "ParkedEvents",
     "Point",
+    "Prices",
     "Progress",
     "Recorded",
     "RecorderStats",
@@ -172,6 +177,7 @@ __all__ = [
     "ServerReport",
     "SessionAt",
     "SessionChecker",
+    "SessionCost",
     "SessionDiff",
     "SessionInfo",
     "SessionLog",
@@ -236,10 +242,10 @@ if not TYPE_CHECKING:
             "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "Archive CurrentRun ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy "
-            "RetentionReport RetentionStep RunLease ServerInspection SessionLog SessionRuns SubjectExport "
-            "SubjectPlace SubjectReport SubjectStep Subjects check_forks drop_archived forget_archived "
-            "inspect_server parse_duration restore_archived",
+            "session_log": "Archive CurrentRun ErasurePlan LegalHold ModelPrice Prices Retention RetentionPolicies "
+            "RetentionPolicy RetentionReport RetentionStep RunLease ServerInspection SessionCost SessionLog "
+            "SessionRuns SubjectExport SubjectPlace SubjectReport SubjectStep Subjects check_forks drop_archived "
+            "forget_archived inspect_server parse_duration restore_archived",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

@@ -2,6 +2,7 @@
 
 from .archiving import Archive, check_forks, drop_archived, forget_archived, restore_archived
 from .belonging import check_is_of
+from .costs import ModelPrice, Prices, SessionCost
 from .durations import parse_duration
 from .erasing import ErasurePlan
 from .inspection import ServerInspection, inspect_server
@@ -19,6 +20,8 @@ __all__ = [
     "CurrentRun",
     "ErasurePlan",
     "LegalHold",
+    "ModelPrice",
+    "Prices",
     "Retention",
     "RetentionPolicies",
     "RetentionPolicy",
@@ -26,6 +29,7 @@ __all__ = [
     "RetentionStep",
     "RunLease",
     "ServerInspection",
+    "SessionCost",
     "SessionLog",
     "SessionRuns",
     "SubjectExport",
