@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ... import Prices, SessionCost, SessionInfo, SessionLog
+from ... import SessionInfo
 from ...errors import CorruptEntryError, CorruptKeyError, InvalidPointError, InvalidSettingError, LogForkedError
 from ..context import CommandCall
 from ..exit_codes import Code, fail
@@ -16,6 +16,9 @@ from ..options import command, option, whole
 from ..render.sessions import print_sessions, shown_text
 from ..terminal import console, note, put, write_json
 from ..typed import word
+
+if TYPE_CHECKING:
+    from ... import Prices, SessionCost, SessionLog
 
 EPILOG = (
     "Examples:\n\nsession-log sessions --failed --since -8h\n\nsession-log sessions --waiting --label team=billing\n\n"
@@ -104,6 +107,8 @@ def sessions(
 
 
 def _prices(path: str | None) -> Prices:
+    from ... import Prices
+
     try:
         return Prices.load(path or os.environ.get(PRICES_VARIABLE))
     except InvalidSettingError as error:

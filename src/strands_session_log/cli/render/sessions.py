@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
-from ... import AgentActivity, SessionCost, SessionInfo
+from ... import AgentActivity, SessionInfo
 from ..terminal import Cell, age, local, narrowed, one_line, plain, put_table
 from .messages import absence, compact, on_one_line, speaker
+
+if TYPE_CHECKING:
+    from ... import SessionCost
 
 _HEADINGS = ("SESSION", "STATUS", "AGENTS", "MESSAGES", "TOKENS", "ERRORS", "LAST EVENT", "ACTIVE", "LAST MESSAGE")
 _SPARED = ["LAST EVENT", "TOKENS", "AGENTS", "MESSAGES", "ERRORS", "ACTIVE", "LAST MESSAGE"]
