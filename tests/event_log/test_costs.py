@@ -9,6 +9,7 @@ import pytest
 
 from strands_session_log import LocalKeys, ModelPrice, Prices, SessionCost, SessionLog, events
 from strands_session_log.errors import InvalidSettingError
+from support.clients import Client
 
 PRICES = Prices(
     [
@@ -63,12 +64,11 @@ def test_a_session_without_calls_and_one_that_is_not_there_cost_nothing(log: Ses
     assert PRICES.cost_of(log, "s") == PRICES.cost_of(log, "nowhere") == SessionCost(0.0)
 
 
-def test_what_cannot_be_read_any_more_makes_the_cost_inexact(server_url: str, namespace: str, tmp_path: Path) -> None:
-    with SessionLog.connect(server_url, namespace, encryption=LocalKeys.new(tmp_path / "keys")) as sealed:
-        sealed.append("s", events.ModelCompleted({"model_id": "big-1", **used(inputTokens=1_000_000)}, "a"))
-        assert PRICES.cost_of(sealed, "s") == SessionCost(3.0)
-    with SessionLog.connect(server_url, namespace) as keyless:
-        assert PRICES.cost_of(keyless, "s") == SessionCost(is_exact=False)
+def test_what_cannot_be_read_any_more_makes_the_cost_inexact(client: Client, namespace: str, tmp_path: Path) -> None:
+    sealed = SessionLog(client, namespace, encryption=LocalKeys.new(tmp_path / "keys"))
+    sealed.append("s", events.ModelCompleted({"model_id": "big-1", **used(inputTokens=1_000_000)}, "a"))
+    assert PRICES.cost_of(sealed, "s") == SessionCost(3.0)
+    assert PRICES.cost_of(SessionLog(client, namespace), "s") == SessionCost(is_exact=False)
 
 
 def test_the_list_prices_fit_the_names_that_providers_give_their_models() -> None:
