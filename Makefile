@@ -9,7 +9,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Tests start many interpreters: what one has compiled, the others need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-agui test-postgresql test-matrix bench screens viewer-screens man vendor docs dist clean
+.PHONY: demo test lint types contracts tests coverage test-servers test-container test-image test-dashboards test-viewer test-agui test-postgresql test-install test-matrix bench screens viewer-screens man vendor docs dist clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -63,9 +63,15 @@ test-container: .venv/.dev  ## The same log, and its faults, in containers of Va
 	.ci/install-container
 	IMAGE=$(IMAGE) PYTHON=$(BIN)/python .ci/with-engine $(PYTEST) -q $(IN_CONTAINERS) --server=container:$(IMAGE)
 
+test-image: .venv/.dev  ## The image for services: built, and run as it should be (Docker; or Debian, as root)
+	.ci/install-container
+	PYTHON=$(BIN)/python .ci/with-engine .ci/service-image
+
 test-dashboards: .venv/.dev  ## Every query on a real Prometheus, the rules by promtool, the JSON by Grafana's types
 	.ci/install-dashboards
 	$(BIN)/pytest -q tests/dashboards -m dashboards
+	[ ! -x .venv/prometheus3/usr/bin/prometheus ] || \
+		PATH="$(CURDIR)/.venv/prometheus3/usr/bin:$$PATH" $(BIN)/pytest -q tests/dashboards -m dashboards -k "not grafana"
 
 test-viewer: .venv/.dev  ## The viewer in a real browser: Debian's Chromium; axe-core and TypeScript of npm
 	.ci/install-browser
@@ -92,6 +98,9 @@ man: .venv/.dev  ## docs/man/session-log.1, written anew from what the commands 
 
 dist: .venv/.dev  ## Wheel and sdist of what is committed, built twice and compared, and the SBOM of an installation
 	PYTHON=$(BIN)/python .ci/build
+
+test-install: dist  ## The wheel of make dist, as people install it: by pip, pipx and uv, each in an environment of its own
+	PYTHON=$(BIN)/python .ci/installations
 
 vendor: .venv/.dev  ## The scripts of others that the viewer serves, anew from npm, as viewer/vendor.toml names them
 	PYTHONPATH=tests $(BIN)/python -m support.vendor

@@ -22,11 +22,11 @@ def main() -> None:
     """Write every dashboard, and the rules, to where they belong or into a directory."""
     parser = argparse.ArgumentParser(description="Write the dashboards, and the rules of what models cost, anew.")
     parser.add_argument("directory", nargs="?", type=Path, help="where to; to where they belong if left out")
-    parser.add_argument("--prices", type=Path, default=HERE / "prices.yaml", help="the table of prices")
+    parser.add_argument("--prices", type=Path, help="the table of prices; the list prices if left out")
     options = parser.parse_args()
     costs = prices.rules(options.prices)
     for name, (uid, title, board) in BOARDS.items():
-        made = dashboard(uid, title, board.ABOUT, board.VARIABLES, board.ROWS)
+        made = dashboard(uid, title, board.ABOUT, board.VARIABLES, board.ROWS, board.ANNOTATIONS)
         (options.directory or HERE / "grafana").joinpath(f"{name}.json").write_text(json.dumps(made, indent=2) + "\n")
     (options.directory or HERE / "prometheus" / "rules").joinpath("costs.yml").write_text(costs)
 

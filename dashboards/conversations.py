@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from panels import Panel, Row, Variable
-from queries import PREFIX, cost, mean, percentiles, quantile, rate, share_of, tokens_without_price, within_range
+from panels import Annotation, Panel, Row, Variable
+from queries import (
+    PREFIX,
+    cost,
+    first_used,
+    in_the_last,
+    mean,
+    percentiles,
+    quantile,
+    rate,
+    share_of,
+    started,
+    tokens_without_price,
+    within_range,
+)
 
 VARIABLES = (Variable("agent", f"label_values({PREFIX}_events_total, agent)"),)
 ABOUT = "What the agents do: conversations, tokens, models, tools. From `session-log serve-metrics`."
 
 _OF = 'agent=~"$agent"'
+ANNOTATIONS = (
+    Annotation("Deploy", "deploy", color="purple"),
+    Annotation("Process started", started(), "{{job}} {{instance}}", "blue", at_value=True),
+    Annotation("Model changed", first_used(_OF), "{{agent}} uses {{model}}", "orange"),
+)
+
 _FAILED = f'{_OF}, outcome="failed"'
 _CUT_SHORT = f'{_OF}, outcome=~"failed|cancelled|content_filtered|guardrail_intervened|max_tokens|limit_.*"'
 _LIMITS = [(0.01, "yellow"), (0.05, "red")]
@@ -22,8 +41,8 @@ NOW = [
         width=4,
         about="Sessions that had an event in the last five minutes.",
     ),
-    Panel("Messages", {"": within_range("messages_total", where=_OF)}, kind="stat", width=4, about=_SHOWN),
-    Panel("Tokens", {"": within_range("tokens_total", where=_OF)}, kind="stat", width=4, about=_SHOWN),
+    Panel("Messages", {"": within_range("messages_total", where=_OF)}, kind="stat", width=4, about=_SHOWN, counts=True),
+    Panel("Tokens", {"": within_range("tokens_total", where=_OF)}, kind="stat", width=4, about=_SHOWN, counts=True),
     Panel(
         "Invocations that failed",
         {"": share_of(within_range("invocations_total", where=_FAILED), within_range("invocations_total", where=_OF))},
@@ -58,6 +77,7 @@ CONVERSATIONS = [
         "cps",
         about="A second. Results of tools are messages of the user.",
         stacked=True,
+        counts=True,
     ),
     Panel(
         "Invocations by outcome",
@@ -65,6 +85,7 @@ CONVERSATIONS = [
         "cps",
         stacked=True,
         about="Strands' stop reason; `failed` where the call raised, `cancelled` where it was given up.",
+        counts=True,
     ),
     Panel(
         "Duration of invocations",
@@ -78,12 +99,26 @@ CONVERSATIONS = [
         "cps",
         about="Calls of an agent that have ended, a second.",
         stacked=True,
+        counts=True,
     ),
     Panel(
         "Cut short",
         {"{{agent}}: {{outcome}}": rate("invocations_total", "agent, outcome", _CUT_SHORT)},
         "cps",
         about="That failed, were given up or filtered, or reached a limit: `session-log sessions --failed`.",
+        counts=True,
+    ),
+    Panel(
+        "Sessions created",
+        {"{{type}}": in_the_last("1h", "events_total", "type", 'type=~"session.created|session.forked"')},
+        about="In the hour before each point, of all agents; `session-log sessions` lists them.",
+        counts=True,
+    ),
+    Panel(
+        "Invocations that have not ended",
+        {"{{agent}}": f"agent:{PREFIX}_invocations_unended:increase6h{{{_OF}}}"},
+        about="Of those that began in the six hours before: at work still, or their process was killed.",
+        counts=True,
     ),
     Panel(
         "Events by type",
@@ -91,6 +126,7 @@ CONVERSATIONS = [
         "cps",
         about="All that is appended, a second.",
         stacked=True,
+        counts=True,
     ),
 ]
 
@@ -102,6 +138,7 @@ MODELS = [
         width=6,
         stacked=True,
         about="A second. Whether `input` includes what came from the cache is the provider's choice.",
+        counts=True,
     ),
     Panel(
         "Tokens by agent",
@@ -110,6 +147,7 @@ MODELS = [
         width=6,
         about="A second, of all kinds together.",
         stacked=True,
+        counts=True,
     ),
     Panel(
         "Latency the provider reports",
@@ -125,6 +163,7 @@ MODELS = [
         width=6,
         stacked=True,
         about="`discarded` are answers that a hook did not accept and asked for again.",
+        counts=True,
     ),
     Panel(
         "Duration of model calls",
@@ -145,6 +184,7 @@ MODELS = [
         "cps",
         width=6,
         about="Messages that were replaced, a second.",
+        counts=True,
     ),
     Panel(
         "Lost by recorders",
@@ -152,10 +192,11 @@ MODELS = [
         "cps",
         width=6,
         about="Events that a `SessionRecorder` gave up; `recording.gap` tells where and why.",
+        counts=True,
     ),
 ]
 
-_AS_LISTED = "In dollars, at the prices of `prices.yaml`; models that have none there are left out."
+_AS_LISTED = "In dollars, at the prices that `costs.yml` was made of; models that have none there are left out."
 
 COSTS = [
     Panel(
@@ -165,6 +206,7 @@ COSTS = [
         kind="stat",
         width=4,
         about=f"{_SHOWN} {_AS_LISTED}",
+        counts=True,
     ),
     Panel(
         "Cost in 24 hours, by model",
@@ -173,6 +215,7 @@ COSTS = [
         width=10,
         about=f"Each point is the day before it. {_AS_LISTED}",
         stacked=True,
+        counts=True,
     ),
     Panel(
         "Cost in 24 hours, by agent",
@@ -181,6 +224,7 @@ COSTS = [
         width=10,
         about=f"Each point is the day before it. {_AS_LISTED}",
         stacked=True,
+        counts=True,
     ),
     Panel(
         "Cost an hour",
@@ -188,6 +232,7 @@ COSTS = [
         "currencyUSD",
         about=f"As the last five minutes were. {_AS_LISTED}",
         stacked=True,
+        counts=True,
     ),
     Panel(
         "Dearest agents and models",
@@ -195,12 +240,14 @@ COSTS = [
         "currencyUSD",
         kind="bargauge",
         about=f"{_SHOWN} {_AS_LISTED}",
+        counts=True,
     ),
     Panel(
         "Tokens without a price",
         {"{{model}}": f"topk(10, {tokens_without_price('$__range', _OF)})"},
         kind="bargauge",
-        about=f"{_SHOWN} Of models that `prices.yaml` does not have: no cost above contains them.",
+        about=f"{_SHOWN} Of models that have no price: no cost above contains them.",
+        counts=True,
     ),
 ]
 
@@ -211,12 +258,14 @@ TOOLS = [
         "cps",
         about="Calls that have ended, a second.",
         stacked=True,
+        counts=True,
     ),
     Panel(
         "Tool calls that failed",
         {"{{tool}}: {{status}}": rate("tool_calls_total", "tool, status", 'status!="success"')},
         "cps",
         about="Whose result was an error, or that were given up; `session-log why SESSION` has the error.",
+        counts=True,
     ),
     Panel(
         "Duration of tool calls, 95 %",
@@ -230,6 +279,7 @@ TOOLS = [
         kind="bargauge",
         width=12,
         about=_SHOWN,
+        counts=True,
     ),
     Panel(
         "Slowest tools",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from panels import Panel, Row, Variable
-from queries import PREFIX, once, percentiles, quantile, rate, share_of
+from panels import Annotation, Panel, Row, Variable
+from queries import PREFIX, once, percentiles, quantile, rate, share_of, started
 
 VARIABLES = (Variable("group", f"label_values({PREFIX}_group_lag_events, group)"),)
 ABOUT = "How the log is: consumer groups, writers, readers, the server. Writers need `instrument_with_prometheus()`."
+ANNOTATIONS = (
+    Annotation("Deploy", "deploy", color="purple"),
+    Annotation("Process started", started(), "{{job}} {{instance}}", "blue", at_value=True),
+)
 
 _GOOD = {1: ("yes", "green"), 0: ("no", "red")}
 _BAD = {1: ("yes", "red"), 0: ("no", "green")}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from queries import PREFIX
 
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _SCHEMA_VERSION = 39
 _COLUMNS = 24
 _LETTERS = "ABCDEFGH"
+_NOTHING = "none yet"
 
 
 class Panel(NamedTuple):
@@ -25,6 +29,7 @@ class Panel(NamedTuple):
         limits: Where the colour turns, beginning with green.
         words: What values mean, where numbers do not say it.
         stacked: Whether series add up.
+        counts: Whether it counts what an exporter sees: nothing of it is 0 then, and no lack of data.
     """
 
     title: str
@@ -36,6 +41,7 @@ class Panel(NamedTuple):
     limits: Sequence[tuple[float, str]] = ()
     words: dict[int, tuple[str, str]] = {}  # noqa: RUF012 - never changed
     stacked: bool = False
+    counts: bool = False
 
 
 class Row(NamedTuple):
@@ -62,7 +68,32 @@ class Variable(NamedTuple):
     query: str
 
 
-def dashboard(uid: str, title: str, about: str, variables: Sequence[Variable], rows: Sequence[Row]) -> dict[str, Any]:
+class Annotation(NamedTuple):
+    """Something that happened, as a line through all panels.
+
+    Attributes:
+        name: What happened.
+        query: When, in PromQL; a tag of Grafana's own annotations if it is one word.
+        text: What to say of it; labels stand in braces.
+        color: Its colour.
+        at_value: Whether the value is when, in milliseconds, and not the time at which there is one.
+    """
+
+    name: str
+    query: str
+    text: str = ""
+    color: str = "blue"
+    at_value: bool = False
+
+
+def dashboard(
+    uid: str,
+    title: str,
+    about: str,
+    variables: Sequence[Variable],
+    rows: Sequence[Row],
+    annotations: Sequence[Annotation],
+) -> dict[str, Any]:
     """A dashboard, as Grafana stores it."""
     return {
         "uid": uid,
@@ -77,7 +108,7 @@ def dashboard(uid: str, title: str, about: str, variables: Sequence[Variable], r
         "time": {"from": "now-1h", "to": "now"},
         "timezone": "browser",
         "templating": {"list": [_datasource(), *map(_variable, variables)]},
-        "annotations": {"list": []},
+        "annotations": {"list": [*map(_annotation, annotations)]},
         "links": [_link()],
         "panels": list(_laid_out(rows)),
     }
@@ -100,6 +131,21 @@ def _variable(variable: Variable) -> dict[str, Any]:
         "includeAll": True,
         "allValue": ".*",
         "current": {"text": ["All"], "value": ["$__all"]},
+    }
+
+
+def _annotation(annotation: Annotation) -> dict[str, Any]:
+    shown = {"name": annotation.name, "enable": True, "hide": False, "iconColor": annotation.color}
+    if annotation.query.isalpha():
+        tagged = {"refId": "A", "type": "tags", "tags": [annotation.query], "matchAny": True, "limit": 100}
+        return {**shown, "datasource": {"type": "grafana", "uid": "-- Grafana --"}, "target": tagged}
+    return {
+        **shown,
+        "datasource": SOURCE,
+        "target": {"refId": "A", "expr": annotation.query},
+        "titleFormat": annotation.name,
+        "textFormat": annotation.text,
+        "useValueForTime": annotation.at_value,
     }
 
 
@@ -163,6 +209,7 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
 
 def _target(panel: Panel, legend: str, expr: str, letter: str) -> dict[str, Any]:
     now = panel.kind != "timeseries"
+    expr = f"{expr} or on () {_zero(legend)}" if panel.counts else expr
     return {
         "refId": letter,
         "datasource": SOURCE,
@@ -174,11 +221,18 @@ def _target(panel: Panel, legend: str, expr: str, letter: str) -> dict[str, Any]
     }
 
 
+def _zero(legend: str) -> str:
+    """0 where nothing of it has happened, as long as an exporter is there to say so."""
+    zero = f"(max({PREFIX}_up) == 1) * 0"
+    label = re.search(r"\{\{(\w+)\}\}", legend)
+    return f'label_replace({zero}, "{label[1]}", "{_NOTHING}", "", "")' if label else zero
+
+
 def _field(panel: Panel) -> dict[str, Any]:
     steps = [{"value": None, "color": "green"}, *({"value": value, "color": color} for value, color in panel.limits)]
     thresholds = {"mode": "absolute", "steps": steps}
     # On a fresh install nothing has happened yet, which is no fault.
-    field: dict[str, Any] = {"unit": panel.unit, "thresholds": thresholds, "noValue": "none yet"}
+    field: dict[str, Any] = {"unit": panel.unit, "thresholds": thresholds, "noValue": _NOTHING}
     if panel.words:
         shown = {str(value): {"text": text, "color": color} for value, (text, color) in panel.words.items()}
         field["mappings"] = [{"type": "value", "options": shown}]

@@ -1,21 +1,18 @@
-"""The recording rules of what models cost, from a table of prices (`prices.yaml`)."""
+"""The recording rules of what models cost, from a table of prices."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import yaml
 from queries import PREFIX, PRICE
 
-KINDS = ("input", "output", "cache_read", "cache_write")
-_KNOWN = {"model", "input_includes_cache", *KINDS}
+from strands_session_log import ModelPrice, Prices
+from strands_session_log.errors import InvalidSettingError
 
 _RULES = """\
-# Written by `python dashboards/build.py` from prices.yaml: change that.
+# Written by `python dashboards/build.py`, of a table of prices: change that.
 groups:
   - name: strands-session-log-costs
     rules:
@@ -32,44 +29,21 @@ groups:
 """
 
 
-def rules(path: Path) -> str:
-    """The rules for a table.
+def rules(path: Path | None) -> str:
+    """The rules for a table; for the list prices if none is named.
 
     Raises:
         SystemExit: When something in the table is no price.
     """
-    table = yaml.safe_load(path.read_text())
-    terms = [term for row in table for term in _terms(row)]
+    try:
+        table = Prices.load(path)
+    except InvalidSettingError as error:
+        raise SystemExit(str(error)) from error
+    terms = [term for row in table.rows for term in _terms(row)]
     return _RULES.format(prefix=PREFIX, price=PRICE, prices="\n          or ".join(terms))
 
 
-def _terms(row: Mapping[str, Any]) -> Iterator[str]:
-    _check(row)
-    prices = {kind: float(row.get(kind, 0)) for kind in KINDS}
-    if row.get("input_includes_cache"):
-        # They were counted as input already: what is left is the difference, which is less than nothing.
-        prices["cache_read"] -= prices["input"]
-    for kind, price in prices.items():
-        matchers = f'model=~{json.dumps(row["model"])}, kind="{kind}"'
-        yield f"max by (model, kind) ({PREFIX}_tokens_total{{{matchers}}}) * 0 + {price * 1e-6:.12g}"
-
-
-def _check(row: Mapping[str, Any]) -> None:
-    if unknown := set(row) - _KNOWN:
-        raise SystemExit(f"prices: {row}: unknown: {', '.join(sorted(unknown))}")
-    if not isinstance(row.get("model"), str) or not _is_pattern(row["model"]):
-        raise SystemExit(f"prices: {row}: model is no regular expression")
-    if wrong := [kind for kind in KINDS if not _is_price(row.get(kind, 0))]:
-        raise SystemExit(f"prices: {row}: no price: {', '.join(wrong)}")
-
-
-def _is_pattern(text: str) -> bool:
-    try:
-        re.compile(text)
-    except re.error:
-        return False
-    return True
-
-
-def _is_price(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
+def _terms(row: ModelPrice) -> Iterator[str]:
+    for kind, price in row.dollars.items():
+        matchers = f'model=~{json.dumps(row.model)}, kind="{kind}"'
+        yield f"max by (model, kind) ({PREFIX}_tokens_total{{{matchers}}}) * 0 + {price:.12g}"

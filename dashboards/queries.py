@@ -27,6 +27,11 @@ def percentiles(metric: str, where: str = "") -> dict[str, str]:
     return {f"p{share * 100:g}": quantile(share, metric, where=where) for share in (0.5, 0.95, 0.99)}
 
 
+def in_the_last(window: str, metric: str, by: str = "", where: str = "") -> str:
+    """How many in the time before each point."""
+    return f"sum{_by(by)} (increase({PREFIX}_{metric}{_where(where)}[{window}]))"
+
+
 def mean(metric: str, by: str = "") -> str:
     """The mean of a histogram in the time range that is shown."""
     return f"{within_range(f'{metric}_sum', by)} / {within_range(f'{metric}_count', by)}"
@@ -49,6 +54,20 @@ def _tokens(window: str, where: str) -> str:
 
 def _price(window: str) -> str:
     return f"max by (model, kind) (last_over_time({PRICE}[{window}]))"
+
+
+def first_used(where: str) -> str:
+    """The models that an agent did not use in the day before, in the first minutes in which it does."""
+    used = f"{PREFIX}_tokens_total{{{where}}}"
+    return (
+        f"group by (agent, model) ({used}) "
+        f"unless on (agent, model) group by (agent, model) (last_over_time({used}[1d] offset 5m))"
+    )
+
+
+def started() -> str:
+    """When each process began that this library works in, in milliseconds."""
+    return f"1000 * process_start_time_seconds and on (job, instance) {PREFIX}_appended_events_total"
 
 
 def share_of(part: str, whole: str) -> str:

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
         EditedFork,
         ErasurePlan,
         LegalHold,
+        ModelPrice,
+        Prices,
         Retention,
         RetentionPolicies,
         RetentionPolicy,
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
         RetentionStep,
         RunLease,
         ServerInspection,
+        SessionCost,
         SessionLog,
         SessionRuns,
         SubjectExport,
@@ -157,10 +160,12 @@ __all__ = [
     "LocalKeys",
     "MessageChange",
     "MessageRecord",
+    "ModelPrice",
     "OpenInterrupt",
     "ParkedEvent",
     "ParkedEvents",
     "Point",
+    "Prices",
     "Progress",
     "Recorded",
     "RecorderStats",
@@ -175,6 +180,7 @@ __all__ = [
     "ServerReport",
     "SessionAt",
     "SessionChecker",
+    "SessionCost",
     "SessionDiff",
     "SessionInfo",
     "SessionLog",
@@ -240,10 +246,10 @@ if not TYPE_CHECKING:
             "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "Archive CurrentRun EditedFork ErasurePlan LegalHold Retention RetentionPolicies "
-            "RetentionPolicy RetentionReport RetentionStep RunLease ServerInspection SessionLog SessionRuns "
-            "SubjectExport SubjectPlace SubjectReport SubjectStep Subjects check_forks drop_archived forget_archived "
-            "fork_edited inspect_server parse_duration restore_archived",
+            "session_log": "Archive CurrentRun EditedFork ErasurePlan LegalHold ModelPrice Prices Retention "
+            "RetentionPolicies RetentionPolicy RetentionReport RetentionStep RunLease ServerInspection SessionCost "
+            "SessionLog SessionRuns SubjectExport SubjectPlace SubjectReport SubjectStep Subjects check_forks "
+            "drop_archived forget_archived fork_edited inspect_server parse_duration restore_archived",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

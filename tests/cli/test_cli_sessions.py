@@ -282,3 +282,28 @@ def test_a_session_of_before_is_summed_up_on_demand(night: SessionLog, run: Run)
     assert "1 not summed up as their events say" in run("verify", "--all", "--recount").stdout
     assert listed(run, "--failed") == ["failed"]
     assert "summed up" not in run("verify", "--all").stdout
+
+
+def test_sessions_tells_what_models_cost_at_the_prices_that_are_named(
+    night: SessionLog, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night.append("fine", events.ModelCompleted({"model_id": "m-1", "usage": {"inputTokens": 1500}}, "default"))
+    mine, others = tmp_path / "mine.yaml", tmp_path / "others.yaml"
+    mine.write_text("- {model: m-1, input: 3}")
+    others.write_text("- {model: m-1, input: 2000}")
+    told = {one["session_id"]: one["cost"] for one in map(json.loads, _lines(run, "--prices", str(mine), "--json"))}
+    assert told["fine"] == {"dollars": 0.0045, "unpriced_tokens": 0, "exact": True}
+    assert told["asks"] == {"dollars": 0.0, "unpriced_tokens": 1234, "exact": True}
+    monkeypatch.setenv("SESSION_LOG_PRICES", str(others))
+    headings, *rows = (re.split(r"  +", line.strip()) for line in _lines(run, "--cost"))
+    shown = {row[0]: row[headings.index("COST")] for row in rows}
+    assert shown == {"fine": "$3.00", "asks": "-", "failed": "$0.0000", "two": "$0.0000"}
+
+
+def test_sessions_reads_no_session_for_its_cost_unless_asked(night: SessionLog, run: Run) -> None:
+    assert all("cost" not in json.loads(line) for line in _lines(run, "--json"))
+    assert "nowhere.yaml" in run("sessions", "--prices", "nowhere.yaml", exit_code=2).stderr
+
+
+def _lines(run: Run, *options: str) -> list[str]:
+    return list(run("sessions", *options).stdout.splitlines())

@@ -109,7 +109,7 @@ def test_every_recording_rule_is_named_for_what_it_does_and_every_alert_says_wha
 
 
 def test_every_alert_has_a_test_in_which_it_fires() -> None:
-    tests = (DASHBOARDS / "prometheus" / "tests" / "rules.yml").read_text()
+    tests = "".join(path.read_text() for path in (DASHBOARDS / "prometheus" / "tests").glob("*.yml"))
     alternatives = [
         name + option
         for name, options in re.findall(r"(SessionLog\w*)\(([\w|]+)\)", tests)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
-from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -18,44 +16,15 @@ from strands_session_log import SessionLog, SnapshotSettings, Subscriber, events
 from strands_session_log.errors import SessionLogError
 from support import FaultProxy, ValkeyliteServer, talking
 from support.exporting import ExporterProcess
+from support.panels import RULES, Query, happenings, queries, variables
 from support.processes import HOST
 from support.prometheus import Prometheus
 from support.waiting import wait_until
 
 pytestmark = [pytest.mark.dashboards, pytest.mark.timeout(300)]
 
-DASHBOARDS = Path(__file__).parents[2] / "dashboards"
-RULES = sorted((DASHBOARDS / "prometheus" / "rules").glob("*.yml"))
 OFTEN = SnapshotSettings(threshold=4, segment=8, points=4, spacing=8)
 PATIENCE = 60.0
-GRAFANA = {"$__rate_interval": "15s", "$__range": "1m", "$agent": ".*", "$group": ".*"}
-
-
-class Query(NamedTuple):
-    """What a panel asks, and what it is called."""
-
-    name: str
-    expression: str
-    over_time: bool
-
-
-def queries() -> Iterator[Query]:
-    """What the panels ask, with what Grafana would put in."""
-    for path in sorted((DASHBOARDS / "grafana").glob("*.json")):
-        for panel in json.loads(path.read_text())["panels"]:
-            for target in panel.get("targets", ()):
-                expression = target["expr"]
-                for name, value in GRAFANA.items():
-                    expression = expression.replace(name, value)
-                yield Query(f"{path.stem}: {panel['title']} {target['refId']}", expression, target["range"])
-
-
-def variables() -> Iterator[str]:
-    """The metric and the label of every choice at the top of a dashboard."""
-    for path in sorted((DASHBOARDS / "grafana").glob("*.json")):
-        for variable in json.loads(path.read_text())["templating"]["list"]:
-            if variable["type"] == "query":
-                yield variable["query"]["query"].removeprefix("label_values(").removesuffix(")")
 
 
 def follow(log: SessionLog, stop: threading.Event) -> None:
@@ -166,7 +135,7 @@ def prometheus(stack: Stack) -> Prometheus:
     return stack.prometheus
 
 
-@pytest.mark.parametrize("query", list(queries()), ids=lambda query: query.name)
+@pytest.mark.parametrize("query", [*queries(), *happenings()], ids=lambda query: query.name)
 def test_every_panel_has_something_to_show(prometheus: Prometheus, query: Query) -> None:
     found: Callable[[], Any] = lambda: prometheus.query(query.expression)  # noqa: E731
     wait_until(found, f"data of {query.expression}", PATIENCE, interval=0.5)

@@ -29,7 +29,7 @@ def test_promtool_accepts_the_configuration_and_the_rules() -> None:
 
 
 def test_the_rules_fire_when_they_should_and_not_else() -> None:
-    assert "SUCCESS" in run("promtool", "test", "rules", PROMETHEUS / "tests" / "rules.yml")
+    assert "SUCCESS" in run("promtool", "test", "rules", *PROMETHEUS.glob("tests/*.yml"))
 
 
 def type_check(*boards: str) -> str:

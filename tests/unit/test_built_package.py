@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,18 @@ def sources() -> list[str]:
     return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
+def sent_to_docker(name: str) -> bool:
+    """Whether `docker build` sends a file: what the last line of .dockerignore says that fits it, or its folder."""
+    is_sent = True
+    for line in (ROOT / ".dockerignore").read_text().split():
+        if any(fnmatch(str(path), line.removeprefix("!")) for path in (Path(name), *Path(name).parents)):
+            is_sent = line.startswith("!")
+    return is_sent
+
+
 def built(place: Path, umask: int, modified: int) -> Path:
-    """The wheel, built from a copy whose files have times and permissions of their own; `make dist` has the sdist."""
-    for name in (one for one in sources() if not one.startswith(("tests/", "dashboards/"))):
+    """The wheel as an image builds it, of files with times and permissions of their own; `make dist` has the sdist."""
+    for name in filter(sent_to_docker, sources()):
         copy = place / "source" / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, copy)

@@ -102,6 +102,8 @@ class Conversations:
 
     def _counters(self) -> None:
         self._events = self._counter("events", "Events of the log.", "type", "agent")
+        for type_ in (events.SessionCreated.TYPE, events.SessionForked.TYPE):
+            self._events.labels(type_, "")  # 0 before it happens first, as in `_begin`
         self._messages = self._counter("messages", "Messages said.", "agent", "role")
         self._tokens = self._counter("tokens", "Tokens that models reported.", "agent", "model", "kind")
         self._model_calls = self._counter("model_calls", "Model calls, by stop reason or failure.", "agent", "outcome")

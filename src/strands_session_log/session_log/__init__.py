@@ -2,6 +2,7 @@
 
 from .archiving import Archive, check_forks, drop_archived, forget_archived, restore_archived
 from .belonging import check_is_of
+from .costs import ModelPrice, Prices, SessionCost
 from .durations import parse_duration
 from .editing import EditedFork, fork_edited
 from .erasing import ErasurePlan
@@ -21,6 +22,8 @@ __all__ = [
     "EditedFork",
     "ErasurePlan",
     "LegalHold",
+    "ModelPrice",
+    "Prices",
     "Retention",
     "RetentionPolicies",
     "RetentionPolicy",
@@ -28,6 +31,7 @@ __all__ = [
     "RetentionStep",
     "RunLease",
     "ServerInspection",
+    "SessionCost",
     "SessionLog",
     "SessionRuns",
     "SubjectExport",

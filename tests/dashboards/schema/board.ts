@@ -1,6 +1,6 @@
 // What a dashboard of ours must be, in the types Grafana publishes. `check.ts`, written by the test, holds each of ours
-// against it; the schema's own types leave a panel's options, its fields and its queries open.
-import type { BarGaugeOptions, Dashboard, DataQuery, DataSourceRef, FieldConfigSource, GraphFieldConfig, Panel, RowPanel, StatOptions, TimeSeriesOptions } from './types';
+// against it; the schema's own types leave a panel's options, its fields and its queries open, those of annotations, too.
+import type { AnnotationQuery, BarGaugeOptions, Dashboard, DataQuery, DataSourceRef, FieldConfigSource, GraphFieldConfig, Panel, RowPanel, StatOptions, TimeSeriesOptions } from './types';
 
 /** Enums as the JSON has them: their values. */
 type Plain<T> = T extends string
@@ -33,4 +33,10 @@ type Ours =
   | PanelOf<'bargauge', BarGaugeOptions, Record<string, never>>
   | (RowPanel & { type: 'row' });
 
-export type Board = Plain<Omit<Dashboard, 'panels'> & { panels: Ours[] }>;
+type HappeningOf<Query, Options> = Omit<AnnotationQuery, 'target'> & { target: DataQuery & Query } & Options;
+
+type Happening =
+  | HappeningOf<{ expr: string }, { titleFormat: string; textFormat: string; useValueForTime: boolean }>
+  | HappeningOf<{ type: 'tags'; tags: string[]; matchAny: boolean; limit: number }, {}>;
+
+export type Board = Plain<Omit<Dashboard, 'panels' | 'annotations'> & { panels: Ours[]; annotations: { list: Happening[] } }>;

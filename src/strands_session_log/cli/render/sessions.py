@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -13,18 +13,34 @@ from ... import AgentActivity, SessionInfo
 from ..terminal import Cell, age, local, narrowed, one_line, plain, put_table
 from .messages import absence, compact, on_one_line, speaker
 
+if TYPE_CHECKING:
+    from ... import SessionCost
+
 _HEADINGS = ("SESSION", "STATUS", "AGENTS", "MESSAGES", "TOKENS", "ERRORS", "LAST EVENT", "ACTIVE", "LAST MESSAGE")
 _SPARED = ["LAST EVENT", "TOKENS", "AGENTS", "MESSAGES", "ERRORS", "ACTIVE", "LAST MESSAGE"]
-_RIGHT = ("MESSAGES", "TOKENS", "ERRORS")
+_COST_AT = _HEADINGS.index("TOKENS") + 1
+_RIGHT = ("MESSAGES", "TOKENS", "COST", "ERRORS")
 _STYLES = {"SESSION": "cyan", "LAST EVENT": "dim", "ACTIVE": "dim", "LAST MESSAGE": "dim"}
 _STATUS_STYLES = {"failed": "red", "answer": "yellow", "silent": "yellow", "tool": "green", "running": "green"}
 _WIDEST_ID, _WIDEST_AGENTS, _LONG_MESSAGE, _LEAST_MESSAGE = 40, 24, 200, 24
 _DAY = timedelta(days=1)
 
 
-def print_sessions(terminal: Console, page: Sequence[SessionInfo]) -> None:
-    """Print a table; on a narrow terminal without what can be spared."""
-    rows = narrowed(terminal, [_HEADINGS, *map(_cells, page)], _SPARED, _LEAST_MESSAGE)
+def print_sessions(
+    terminal: Console, page: Sequence[SessionInfo], costs: Mapping[str, SessionCost | None] | None = None
+) -> None:
+    """Print a table; on a narrow terminal without what can be spared.
+
+    Args:
+        terminal: Where.
+        page: The sessions.
+        costs: What each has cost, where that was asked for; None of one that cannot be read.
+    """
+    table = [list(row) for row in (_HEADINGS, *map(_cells, page))]
+    if costs is not None:
+        for row, cell in zip(table, ["COST", *(_cost(costs[info.session_id]) for info in page)], strict=True):
+            row.insert(_COST_AT, cell)
+    rows = narrowed(terminal, table, _SPARED, _LEAST_MESSAGE)
     names = [str(name) for name in rows[0]]
     styles = [_STYLES.get(name, "") for name in names]
     right = [number for number, name in enumerate(names) if name in _RIGHT]
@@ -93,6 +109,13 @@ def _cells(info: SessionInfo) -> tuple[Cell, ...]:
     marks = " ".join(filter(None, ("held" if info.held else "", labels)))
     said = " ".join(filter(None, (f"[{marks}]" if marks else "", last_message(info))))
     return plain(info.session_id), status_text(info), agents, *counts, *times, said
+
+
+def _cost(cost: SessionCost | None) -> str:
+    """In dollars; `+` where not all is known of what there was to pay."""
+    if cost is None or not (cost.dollars or cost.is_whole):
+        return "-"
+    return f"${cost.dollars:,.{2 if cost.dollars >= 1 else 4}f}{'' if cost.is_whole else '+'}"
 
 
 def _known(number: int | None) -> str:
