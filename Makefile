@@ -9,7 +9,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Tests start many interpreters: what one has compiled, the others need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint types contracts tests coverage test-servers test-container test-image test-dashboards test-viewer test-agui test-postgresql test-install test-matrix bench screens viewer-screens man vendor docs dist clean
+.PHONY: demo test lint types contracts tests coverage test-exhaustive test-servers test-container test-image test-dashboards test-viewer test-agui test-postgresql test-install test-matrix bench screens viewer-screens man vendor docs dist clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -30,6 +30,9 @@ contracts: .venv/.dev
 tests: .venv/.dev
 	$(PYTEST)
 
+test-exhaustive: .venv/.dev  ## What is left of large corpora and matrices, of which the default run takes samples
+	$(PYTEST) -q -m exhaustive
+
 coverage: .venv/.dev  ## Which branches no test takes: a table here, every line in .coverage-html
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -q -n $(WORKERS) --dist loadfile
@@ -42,7 +45,7 @@ SUITES := contract fundamentals event_log audit encryption evidence exports rete
 ON_SERVERS := $(addprefix tests/,$(SUITES) subscription consumers) \
 	--deselect tests/cli/test_demo.py --deselect tests/moving/test_moving_out.py \
 	--deselect tests/recorder/test_recorder.py \
-	--deselect tests/server/test_embedded.py --deselect tests/server/test_server_checks.py \
+	--deselect tests/server/test_embedded.py --deselect tests/server/test_roles.py --deselect tests/server/test_server_checks.py \
 	--deselect tests/evidence/test_fuzzed_bundles.py --deselect tests/evidence/test_tampering.py \
 	--deselect tests/evidence/test_verifier.py --deselect tests/evidence/test_bundle_memory.py \
 	--deselect tests/encryption/test_fuzzed.py --deselect tests/seals/test_merkle.py

@@ -132,7 +132,14 @@ PLACES: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.fixture(scope="module", params=list(PLACES))
+PRINCIPAL = ("valkey", "cluster", "mutual-tls")
+"""Those of the default run; in the others the way to the server differs, or the server is an older one."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[] if name in PRINCIPAL else [pytest.mark.exhaustive]) for name in PLACES],
+)
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """With sessions of every kind, and a group, made by a user who may do all."""
     with PLACES[request.param]() as place:
