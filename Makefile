@@ -71,7 +71,8 @@ test-viewer: .venv/.dev  ## The viewer in a real browser: Debian's Chromium; axe
 	.ci/install-browser
 	$(PYTEST) -q tests/viewer -m viewer
 
-test-agui: .venv/.dev  ## Runs followed by the official client of AG-UI, in Node; it comes by npm
+test-agui: .venv/.dev  ## Runs followed by the official client of AG-UI, in Node and in Chromium; it comes by npm
+	.ci/install-browser
 	$(PYTEST) -q tests/agui -m agui
 
 test-matrix:  ## Every Python there is here, and the lowest supported dependencies

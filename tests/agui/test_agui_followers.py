@@ -10,14 +10,13 @@ from typing import Any
 import httpx
 import pytest
 from strands import Agent
-from test_agui_runs import SCRIPT, plus
 
 from strands_session_log import LiveTokens, SessionLog, SessionRuns, ValkeySessionManager, events
 from strands_session_log.testing import ScriptedModel
 from strands_session_log_consumers.agui.channel import ThreadHub
 from strands_session_log_consumers.agui.conversation import FINISHED, STARTED
 from support.following import SOON
-from support.served_agui import AguiRun, AguiSettings, FrontEnd, asked, frames_of, served_agui
+from support.served_agui import SCRIPT, AguiRun, AguiSettings, FrontEnd, asked, frames_of, plus, served_agui
 
 THREAD = "s"
 

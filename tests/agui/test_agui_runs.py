@@ -17,36 +17,7 @@ from strands_session_log.testing import ScriptedModel
 from strands_session_log_consumers.agui.conversation import FINISHED, STARTED
 from support import wait_until
 from support.following import SOON
-from support.served_agui import AguiRun, AguiSettings, FrontEnd, asked, get, post, served_agui
-
-SCRIPT: Any = (
-    [
-        {"reasoningContent": {"reasoningText": {"text": "They want a sum."}}},
-        {"text": "I shall add these. "},
-        {"toolUse": {"name": "plus", "input": {"a": 1, "b": 2}}},
-    ],
-    "The sum is three, which is a prime, and the first odd one at that.",
-)
-
-
-@tool
-def plus(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
-def make_adder(run: AguiRun) -> Agent:
-    # A provider never gives two calls one id.
-    call = {"toolUse": {**SCRIPT[0][2]["toolUse"], "toolUseId": f"call-{run.input.run_id}"}}
-    model = ScriptedModel([*SCRIPT[0][:2], call], SCRIPT[1], chunk=4, pause=0.005)
-    return Agent(
-        model=model,
-        tools=[plus],
-        session_manager=run.session_manager,
-        hooks=[run.live_tokens],
-        state={"asked": run.input.run_id},
-        callback_handler=None,
-    )
+from support.served_agui import SCRIPT, AguiRun, AguiSettings, FrontEnd, asked, get, make_adder, post, served_agui
 
 
 def make_waiting(gate: Event) -> Any:

@@ -3,18 +3,57 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
 
 import httpx
 import uvicorn
+from starlette.middleware.cors import CORSMiddleware
+from strands import Agent, tool
 
 from strands_session_log import SessionLog
+from strands_session_log.testing import ScriptedModel
 from strands_session_log_consumers.agui import AguiRun, AguiSettings, app
 from support.following import SOON
 from support.processes import HOST, free_port
+
+FOR_ALL: Any = {"allow_origins": ["*"], "allow_headers": ["*"], "allow_methods": ["*"]}
+"""What lets pages of every origin ask."""
+SCRIPT: Any = (
+    [
+        {"reasoningContent": {"reasoningText": {"text": "They want a sum."}}},
+        {"text": "I shall add these. "},
+        {"toolUse": {"name": "plus", "input": {"a": 1, "b": 2}}},
+    ],
+    "The sum is three, which is a prime, and the first odd one at that.",
+)
+
+
+@tool
+def plus(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def make_adder(run: AguiRun, pause: float = 0.005) -> Agent:
+    """Makes an agent that thinks, has two numbers added, and tells what it knows of the sum."""
+    # A provider never gives two calls one id.
+    call = {"toolUse": {**SCRIPT[0][2]["toolUse"], "toolUseId": f"call-{run.input.run_id}"}}
+
+    def respond(messages: Sequence[Any]) -> Any:
+        has_sum = any("toolResult" in block for block in messages[-1]["content"])
+        return SCRIPT[1] if has_sum else [*SCRIPT[0][:2], call]
+
+    return Agent(
+        model=ScriptedModel(respond, chunk=4, pause=pause),
+        tools=[plus],
+        session_manager=run.session_manager,
+        hooks=[run.live_tokens],
+        state={"asked": run.input.run_id},
+        callback_handler=None,
+    )
 
 
 class AguiServer(uvicorn.Server):
@@ -33,8 +72,9 @@ class AguiServer(uvicorn.Server):
 def served_agui(
     log: SessionLog, make_agent: Any, settings: AguiSettings | None = None, **options: Any
 ) -> Iterator[str]:
-    """The URL of agents that are served until the block ends."""
+    """The URL of agents that are served until the block ends, to pages of every origin."""
     served = app(log, make_agent, settings=settings or AguiSettings(lease=2.0, grace=SOON), **options)
+    served.add_middleware(CORSMiddleware, **FOR_ALL)
     port = free_port()
     server = AguiServer(
         uvicorn.Config(served, HOST, port, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
@@ -149,4 +189,18 @@ def get(url: str, thread: str = "s", after: str = "") -> FrontEnd:
         return FrontEnd().follow(response)
 
 
-__all__ = ["AguiRun", "AguiSettings", "FrontEnd", "asked", "frames_of", "get", "post", "served_agui"]
+__all__ = [
+    "FOR_ALL",
+    "SCRIPT",
+    "AguiRun",
+    "AguiServer",
+    "AguiSettings",
+    "FrontEnd",
+    "asked",
+    "frames_of",
+    "get",
+    "make_adder",
+    "plus",
+    "post",
+    "served_agui",
+]

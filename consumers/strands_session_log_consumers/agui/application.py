@@ -32,9 +32,10 @@ except ImportError as missing:
     raise MissingExtraError("agui", "serving AG-UI") from missing
 
 from .channel import ThreadHub
+from .conversation import RunBefore
 from .frames import position_of
 from .messages import NothingToAskError, answers_of, check_asks
-from .running import AguiRun, MakeAgent, RunWorker, begin_run
+from .running import AguiRun, MakeAgent, RunIds, RunWorker, begin_run
 from .settings import AguiSettings
 
 Authorize = Callable[[Request, str], Any]
@@ -143,23 +144,24 @@ class AguiServing:
         except ValidationError as error:
             raise HTTPException(422, f"no RunAgentInput: {error.error_count()} errors") from error
         user = await self._user(request, asked.thread_id)
-        message_id = check_asks(asked)
         lease = await self._lease(asked)
         if lease is None:
             return await self._following(asked.thread_id, 0)
         try:
-            open_run, is_known = await self._before(asked)
-            if is_known:
+            before = await self._before(asked)
+            if before.is_known and not before.was_lost:
                 await to_thread.run_sync(lease.release)
                 return await self._following(asked.thread_id, 0)
+            message_id = "" if before.goes_on else check_asks(asked)
+            ids = RunIds(message_id, answers_of(asked))
             manager, started = await to_thread.run_sync(
-                begin_run, self._log, asked, lease, (message_id, answers_of(asked)), open_run, self._settings
+                begin_run, self._log, asked, lease, ids, before.open_run, self._settings
             )
         except BaseException:
             await to_thread.run_sync(lease.release)
             raise
         tokens = LiveTokens(self._log, asked.thread_id, interval=0.02)
-        run = AguiRun(asked, manager, tokens, user)
+        run = AguiRun(asked, manager, tokens, user, before.goes_on)
         agent_id, ended = self._settings.agent_id, self._workers.discard
         worker = RunWorker(self._log, run, self._make_agent, lease, agent_id, ended)
         self._workers.add(worker)
@@ -190,15 +192,14 @@ class AguiServing:
                     raise
                 await asyncio.sleep(_QUEUE_LOOK)
 
-    async def _before(self, asked: RunAgentInput) -> tuple[str, bool]:
-        """Which run was left open by a worker that is gone, and whether this one was begun before."""
+    async def _before(self, asked: RunAgentInput) -> RunBefore:
         try:
             await to_thread.run_sync(self._log.head, asked.thread_id)
         except SessionNotFoundError:
-            return "", False
+            return RunBefore()
         with self._hub.channel(asked.thread_id) as channel:
             known = await channel.known()
-            return (known.run, asked.run_id in known.runs) if known else ("", False)
+            return known.before(asked.run_id) if known else RunBefore()
 
     async def follow(self, request: Request) -> Response:
         """All there is of a thread, and what happens until its run is over."""

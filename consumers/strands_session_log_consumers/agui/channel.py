@@ -46,7 +46,7 @@ class ThreadChannel:
         self._position = LivePosition()
         self.conversation: ThreadConversation | None = None
         self.is_gone = False
-        self._tasks = [asyncio.create_task(part()) for part in (self._follow, self._guard)]
+        self._tasks = [asyncio.create_task(part()) for part in (self._follow, self._guard, self._beat)]
 
     def close(self) -> None:
         """Follow no longer; who follows comes again."""
@@ -84,25 +84,26 @@ class ThreadChannel:
                 is_over = not conversation.run
                 yield told_anew(conversation.opening(), self._position)
             while not (is_over or self.is_gone):
-                news.clear()
+                if at == self._frames.count:
+                    news.clear()
+                    await news.wait()
                 if self._frames.are_gone(at):
                     yield b": too slow, come again\n\n"
                     return
-                if new := [*self._frames.since(at)]:
+                if new := self._frames.since(at):
                     at = self._frames.count
                     is_over = any(frame.is_last for frame in new)
                     # Of another run that has begun already nothing is told: whoever wants that comes for it.
                     new = new[: next((place for place, frame in enumerate(new, 1) if frame.is_last), None)]
-                    yield b"".join(frame.sent for frame in new)
-                elif not await self._has_news(news):
+                    yield new[0].sent if len(new) == 1 else b"".join(frame.sent for frame in new)
+                else:
                     yield b": still there\n\n"
 
-    async def _has_news(self, news: asyncio.Event) -> bool:
-        try:
-            await asyncio.wait_for(news.wait(), self._settings.heartbeat)
-        except asyncio.TimeoutError:
-            return False
-        return True
+    async def _beat(self) -> None:
+        """Wake those who follow now and then; who has nothing to tell then says that."""
+        while True:
+            await asyncio.sleep(self._settings.heartbeat)
+            self._wake()
 
     def _wake(self) -> None:
         for news in (*self._watching, *self._waiting):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ag_ui.core import (
     BaseEvent,
@@ -38,6 +38,22 @@ OTHERS: Final = (*RUNS, "agent.*", "payload.erased", "session.rewound")
 _MOST_HELD: Final = 1000
 
 
+class RunBefore(NamedTuple):
+    """What is known of a run that is about to begin.
+
+    Attributes:
+        open_run: Which run was left open, by a worker that is gone; empty if none was.
+        is_known: Whether it was begun before.
+        was_lost: Whether its worker is gone, and nothing came after it: then it can go on.
+        goes_on: Whether what it was asked is in the log, too.
+    """
+
+    open_run: str = ""
+    is_known: bool = False
+    was_lost: bool = False
+    goes_on: bool = False
+
+
 class ThreadConversation:
     """A thread.
 
@@ -47,7 +63,6 @@ class ThreadConversation:
 
     Attributes:
         run: The run that is in progress; empty if none is.
-        runs: All there were.
         revision: Of the event that was folded last.
         is_stale: Whether something was changed of what was said before: then it is to be read anew.
     """
@@ -61,7 +76,8 @@ class ThreadConversation:
         self._thoughts = dict[str, None]()
         self._is_asked, self._asked_with = False, ""
         self._ended: Mapping[str, Any] = {}
-        self.run, self.runs, self.revision, self.is_stale = "", set[str](), 0, False
+        self._runs, self._repeats = dict[str, str](), ""
+        self.run, self.revision, self.is_stale = "", 0, False
 
     def load(self, records: Iterable[MessageRecord], runs: Iterable[Recorded], state: Mapping[str, Any]) -> None:
         """Begin with what there is."""
@@ -77,6 +93,14 @@ class ThreadConversation:
                 self._keep(one.message_id, one.shown)
             else:
                 list(self.take(one))
+
+    def before(self, run: str) -> RunBefore:
+        """What is known of a run that is about to begin, by whoever has the lease."""
+        is_lost = self._ended.get("outcome") == "lost" and self._ended.get("run") == run
+        was_lost = self.run == run or (is_lost and not self.run)
+        asked_with = self._runs.get(run)
+        is_there = bool(asked_with) and any(one.id == asked_with for one in self._all())
+        return RunBefore(self.run, run in self._runs, was_lost, was_lost and is_there)
 
     def opening(self) -> Iterator[BaseEvent]:
         """All of it, for whoever joins now."""
@@ -138,7 +162,9 @@ class ThreadConversation:
 
     def _begin(self, data: Mapping[str, Any]) -> Iterator[BaseEvent]:
         self.run = str(data.get("run"))
-        self.runs.add(self.run)
+        # One that is begun again has the message it had, and may be asked with it again.
+        self._repeats = self._runs.get(self.run, "")
+        self._runs.setdefault(self.run, str(data.get("message") or ""))
         self._asked_with = str(data.get("message") or "")
         self._is_asked = self._is_asked and not self._asked_with
         self._answers |= data.get("answers") or {}
@@ -187,8 +213,14 @@ class ThreadConversation:
         if is_asked:
             self._asked_with = ""
         self._is_asked = message.get("role") == "user"
-        kept = self._messages[index] = shown(message, id_, self._answers)
+        kept = shown(message, id_, self._answers)
+        if is_asked and self._repeats and any(_says_again(kept, one) for one in self._said_with(self._repeats)):
+            kept = []
+        self._messages[index] = kept
         return kept
+
+    def _said_with(self, id_: str) -> Iterator[Message]:
+        return (one for one in self._all() if one.id == id_)
 
     def _heard(self, delta: Delta) -> Iterator[BaseEvent]:
         if not self._is_asked:
@@ -240,3 +272,7 @@ class ThreadConversation:
 
     def _closing(self) -> BaseEvent:
         return closing(self._ended, self._thread_id)
+
+
+def _says_again(kept: Sequence[Message], before: Message) -> bool:
+    return [one.content for one in kept] == [before.content]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from ag_ui.core import BaseEvent
@@ -149,9 +149,9 @@ class KeptFrames:
         """Whether what followed so many frames is not here any more."""
         return at < self.count - len(self._frames)
 
-    def since(self, at: int) -> Iterator[AguiFrame]:
+    def since(self, at: int) -> list[AguiFrame]:
         """Those that followed so many."""
-        return (self._frames[place] for place in range(at - self.count, 0))
+        return [self._frames[place] for place in range(at - self.count, 0)]
 
     def resumption(self, id_: str) -> Resumption | None:
         """How somebody goes on who has the frame of this id; None where it is to be told all."""
@@ -159,9 +159,9 @@ class KeptFrames:
         if at is None or self.are_gone(at - 1) or at == 0:
             return None
         opened = self._frames[at - 1 - self.count].opened
-        following = next(self.since(at), None)
+        following = self.since(at)[:1]
         # A stream begins with a run that begins: the one it is in, or the next.
-        return Resumption(at, opened) if opened or (following and following.begins) else None
+        return Resumption(at, opened) if opened or (following and following[0].begins) else None
 
 
 def _bounds(event: BaseEvent) -> tuple[bool, bool]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from inspect import isawaitable
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ag_ui.core import BaseEvent, RunAgentInput
 
-from strands_session_log import EventId, LiveTokens, RunLease, SessionLog, SessionRuns, ValkeySessionManager
+from strands_session_log import EventId, LiveTokens, Recorded, RunLease, SessionLog, SessionRuns, ValkeySessionManager
 from strands_session_log.errors import MissingExtraError, RunInProgressError, RunLeaseLostError, SessionLogError
 from strands_session_log.events import Custom
 
@@ -43,12 +43,14 @@ class AguiRun:
         session_manager: Keeps the thread.
         live_tokens: Lets followers hear each word.
         user: What `authorize` answered.
+        goes_on: Whether it was begun before, by a worker that is gone, and what it was asked is in the log.
     """
 
     input: RunAgentInput
     session_manager: ValkeySessionManager
     live_tokens: LiveTokens
     user: Any
+    goes_on: bool = False
     _agents: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def strands_agent(
@@ -95,6 +97,18 @@ class AguiRun:
         return bool(self._agents)
 
 
+class RunIds(NamedTuple):
+    """What a front end calls what it says.
+
+    Attributes:
+        message: The message it asks with; empty if there is none.
+        answers: Results it gives of its own tools, by call.
+    """
+
+    message: str
+    answers: Mapping[str, str]
+
+
 MakeAgent = Callable[[AguiRun], Any]
 
 
@@ -102,7 +116,7 @@ def begin_run(
     log: SessionLog,
     asked: RunAgentInput,
     lease: RunLease,
-    ids: tuple[str, Mapping[str, str]],
+    ids: RunIds,
     open_run: str,
     settings: AguiSettings,
 ) -> tuple[ValkeySessionManager, EventId]:
@@ -111,8 +125,7 @@ def begin_run(
     manager = ValkeySessionManager(thread_id, log=log)
     if open_run and open_run != lease.run_id:
         _note_lost(log, thread_id, open_run, settings.agent_id)
-    message_id, answers = ids
-    begun = {"run": lease.run_id, "message": message_id, **({"answers": answers} if answers else {})}
+    begun = {"run": lease.run_id, "message": ids.message, **({"answers": ids.answers} if ids.answers else {})}
     started = Custom(STARTED, begun, settings.agent_id)
     return manager, log.append(thread_id, started)
 
@@ -127,10 +140,15 @@ def end_lost_run(log: SessionLog, thread_id: str, run_id: str, settings: AguiSet
 
 
 def _note_lost(log: SessionLog, thread_id: str, run_id: str, agent_id: str) -> None:
-    # A worker writes how its run ended before it releases the lease: whoever has that sees it.
-    ended = log.read(thread_id, types=FINISHED)
-    if not any(one.event.data.get("run") == run_id for one in ended):
+    # A worker writes how its run ended before it releases the lease: whoever has that sees it. A run that was lost
+    # before may have been begun again.
+    last = [one.event.type for one in log.read(thread_id, types=(STARTED, FINISHED)) if _is_of(one, run_id)][-1:]
+    if last == [STARTED]:
         log.append(thread_id, Custom(FINISHED, {"run": run_id, "outcome": "lost"}, agent_id))
+
+
+def _is_of(recorded: Recorded, run_id: str) -> bool:
+    return bool(recorded.event.data.get("run") == run_id)
 
 
 class RunWorker:
@@ -191,7 +209,7 @@ class RunWorker:
             agent = self._make_agent(self._run)
             agent = await agent if isawaitable(agent) else agent
             if not isinstance(agent, SpeaksAgui):
-                return _told(await self._called(agent.invoke_async(prompt_of(self._run.input)), agent.cancel))
+                return await self._asked(agent)
             outcome = await self._called(run_wrapped(agent, self._run.input, self._tell), self._run.cancel)
             return {"outcome": "cancelled"} if self._was_stopped and outcome["outcome"] == "success" else outcome
         except RunLeaseLostError:
@@ -201,6 +219,12 @@ class RunWorker:
         except Exception as error:
             logger.warning("run=<%s> | the run failed", self._lease.run_id, exc_info=True)
             return {"outcome": "failed", "error": type(error).__name__}
+
+    async def _asked(self, agent: Any) -> Mapping[str, Any]:
+        prompt = None if self._run.goes_on else prompt_of(self._run.input)
+        if self._run.goes_on and _has_answered(agent.messages):
+            return {"outcome": "success"}
+        return _told(await self._called(agent.invoke_async(prompt), agent.cancel))
 
     async def _called(self, call: Coroutine[Any, Any, Any], cancel: Callable[[], Any]) -> Any:
         calling = asyncio.ensure_future(call)
@@ -227,6 +251,12 @@ class RunWorker:
         except SessionLogError:
             # The server is away: the agent will notice, and the lease may hold until it is back.
             return self._is_to_stop
+
+
+def _has_answered(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all that a run was to say is there: only that it ended was not written down."""
+    last = messages[-1] if messages else {}
+    return last.get("role") == "assistant" and not any("toolUse" in one for one in last.get("content") or ())
 
 
 def _told(result: Any) -> Mapping[str, Any]:

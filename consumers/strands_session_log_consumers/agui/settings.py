@@ -17,7 +17,7 @@ class AguiSettings:
         lease: After how many seconds without a sign of life a worker counts as gone.
         on_busy: What becomes of a run of a thread that has one: `refuse` it, or `queue` it.
         queue: For how many seconds it is queued at most.
-        heartbeat: After how many seconds in which nothing is said followers are sent a comment.
+        heartbeat: After how many seconds followers to whom nothing is said are sent a comment.
         kept: How many frames a follower may be behind; then it is cut off, and comes again.
         most_bytes: How long the body of a request may be.
         most_runs: How many runs this process has at a time.
