@@ -134,6 +134,24 @@ def test_a_worker_that_is_gone_is_told_as_an_error_and_the_thread_goes_on(sessio
     assert [one.event.data["outcome"] for one in session_log.read("s", types=FINISHED)] == ["lost", "success"]
 
 
+def test_a_run_that_was_lost_goes_on_where_it_was_when_it_is_asked_for_again(session_log: SessionLog) -> None:
+    session_log.append("s", events.Custom(STARTED, {"run": "run-1", "message": "user-run-1"}))
+    # As far as its worker came: the question is there, and a tool was about to be called.
+    call = {"toolUse": {**SCRIPT[0][2]["toolUse"], "toolUseId": "call-run-1"}}
+    said: Any = [
+        {"role": "user", "content": [{"text": "1 + 2?"}]},
+        {"role": "assistant", "content": [*SCRIPT[0][:2], call]},
+    ]
+    Agent(model=ScriptedModel(""), messages=said, session_manager=ValkeySessionManager("s", log=session_log))
+    with served_agui(session_log, make_adder, AguiSettings(lease=0.3)) as url:
+        assert get(url).last["code"] == "LOST"
+        seen = post(url, asked("1 + 2?"))
+        assert seen.said == WHOLE
+        assert seen.last["outcome"] == {"type": "success"}
+        assert get(url).messages == seen.messages
+    assert [one.event.data["outcome"] for one in session_log.read("s", types=FINISHED)] == ["lost", "success"]
+
+
 def test_what_an_agent_raises_is_told_by_its_class_only(session_log: SessionLog) -> None:
     def make(run: AguiRun) -> Agent:
         raise ValueError("the password is hunter2")
