@@ -80,12 +80,13 @@ test-viewer: .venv/.dev  ## The viewer in a real browser: Debian's Chromium; axe
 	.ci/install-browser
 	$(PYTEST) -q tests/viewer -m viewer
 
-test-agui: .venv/.dev  ## Runs followed by the official client of AG-UI, in Node; it comes by npm
+test-agui: .venv/.dev  ## Runs followed by the official client of AG-UI, in Node and in Chromium; it comes by npm
+	.ci/install-browser
 	$(PYTEST) -q tests/agui -m agui
 
 test-postgresql: .venv/.dev  ## What may be kept in PostgreSQL, on one that is installed for it
 	.ci/install-postgresql
-	$(BIN)/pytest -q tests/search -m postgresql
+	$(BIN)/pytest -q tests/search tests/examples -m postgresql
 
 test-matrix:  ## Every Python there is here, and the lowest supported dependencies
 	.ci/test-matrix

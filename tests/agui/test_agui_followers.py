@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
 from threading import Event
+from typing import Any
 
 import httpx
+import pytest
 from strands import Agent
 
-from strands_session_log import SessionLog, SessionRuns, events
+from strands_session_log import LiveTokens, SessionLog, SessionRuns, ValkeySessionManager, events
 from strands_session_log.testing import ScriptedModel
 from strands_session_log_consumers.agui.channel import ThreadHub
 from strands_session_log_consumers.agui.conversation import FINISHED, STARTED
 from support.following import SOON
-from support.served_agui import AguiRun, AguiSettings, asked, served_agui
+from support.served_agui import SCRIPT, AguiRun, AguiSettings, FrontEnd, asked, frames_of, plus, served_agui
 
 THREAD = "s"
 
@@ -76,3 +79,66 @@ def test_who_follows_a_run_is_told_nothing_of_the_next(session_log: SessionLog) 
     session_log.append(THREAD, started("run"))
     with SessionRuns(session_log, THREAD).acquire("run", SOON):
         asyncio.run(follow())
+
+
+def add(log: SessionLog) -> None:
+    """A run that was begun, to its end."""
+    with SessionRuns(log, THREAD).acquire("run", SOON):
+        manager, tokens = ValkeySessionManager(THREAD, log=log), LiveTokens(log, THREAD, interval=0.0)
+        model = ScriptedModel(*SCRIPT, chunk=8, pause=0.005)
+        Agent(model=model, tools=[plus], session_manager=manager, hooks=[tokens], callback_handler=None)("1 + 2?")
+        tokens.flush()
+        log.append(THREAD, events.Custom(FINISHED, {"run": "run", "outcome": "success"}))
+
+
+def test_who_comes_back_with_the_id_of_any_frame_is_told_what_followed(session_log: SessionLog) -> None:
+    async def follow() -> tuple[list[Any], list[list[Any]]]:
+        hub = ThreadHub(session_log, AguiSettings())
+        with hub.channel(THREAD) as channel:
+            running = asyncio.create_task(asyncio.to_thread(add, session_log))
+            whole = [one for sent in [sent async for sent in channel.frames(1)] for one in frames_of(sent)]
+            await running
+            again = []
+            for id_, _ in whole[:-1]:
+                sent = b"".join([sent async for sent in channel.frames(1, id_)])
+                again.append([*frames_of(sent)])
+        hub.close()
+        return whole, again
+
+    session_log.append(THREAD, started("run"))
+    whole, again = asyncio.run(follow())
+    undisturbed, are_whole = front_end(whole), []
+    assert undisturbed.types.count("TEXT_MESSAGE_CONTENT") > 4
+    for place, rest in enumerate(again, 1):
+        back = front_end([*whole[:place], *rest])
+        assert (back.messages, back.state) == (undisturbed.messages, undisturbed.state), whole[place - 1]
+        assert rest[0][1]["type"] == "RUN_STARTED"
+        are_whole.append(rest[1][1]["type"] == "MESSAGES_SNAPSHOT")
+    # Only who was cut off in the middle of what is told to begin with is told all of it again.
+    assert not any(are_whole[len(again) // 3 :])
+
+
+def front_end(frames: list[Any]) -> FrontEnd:
+    found = FrontEnd()
+    for id_, event in frames:
+        found.take(id_, deepcopy(event))
+    return found
+
+
+def test_an_id_of_another_replica_is_told_all_of_the_thread(session_log: SessionLog) -> None:
+    async def follow() -> None:
+        hub = ThreadHub(session_log, AguiSettings())
+        with hub.channel(THREAD) as channel:
+            told = await anext(channel.frames(0, "1700000000000-12.1700000004000-3"))
+            assert [event["type"] for _, event in frames_of(told)][:2] == ["RUN_STARTED", "MESSAGES_SNAPSHOT"]
+        hub.close()
+
+    session_log.append(THREAD, started("run"))
+    add(session_log)
+    asyncio.run(follow())
+
+
+@pytest.mark.parametrize("size", [1000, 1001])
+def test_a_request_that_is_too_long_is_refused(session_log: SessionLog, size: int) -> None:
+    with served_agui(session_log, lambda run: None, AguiSettings(most_bytes=1000)) as url:
+        assert httpx.post(url, content=b" " * size).status_code == (422 if size == 1000 else 413)

@@ -17,36 +17,7 @@ from strands_session_log.testing import ScriptedModel
 from strands_session_log_consumers.agui.conversation import FINISHED, STARTED
 from support import wait_until
 from support.following import SOON
-from support.served_agui import AguiRun, AguiSettings, FrontEnd, asked, get, post, served_agui
-
-SCRIPT: Any = (
-    [
-        {"reasoningContent": {"reasoningText": {"text": "They want a sum."}}},
-        {"text": "I shall add these. "},
-        {"toolUse": {"name": "plus", "input": {"a": 1, "b": 2}}},
-    ],
-    "The sum is three, which is a prime, and the first odd one at that.",
-)
-
-
-@tool
-def plus(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
-def make_adder(run: AguiRun) -> Agent:
-    # A provider never gives two calls one id.
-    call = {"toolUse": {**SCRIPT[0][2]["toolUse"], "toolUseId": f"call-{run.input.run_id}"}}
-    model = ScriptedModel([*SCRIPT[0][:2], call], SCRIPT[1], chunk=4, pause=0.005)
-    return Agent(
-        model=model,
-        tools=[plus],
-        session_manager=run.session_manager,
-        hooks=[run.live_tokens],
-        state={"asked": run.input.run_id},
-        callback_handler=None,
-    )
+from support.served_agui import SCRIPT, AguiRun, AguiSettings, FrontEnd, asked, get, make_adder, post, served_agui
 
 
 def make_waiting(gate: Event) -> Any:
@@ -160,6 +131,24 @@ def test_a_worker_that_is_gone_is_told_as_an_error_and_the_thread_goes_on(sessio
         lost = get(url)
         assert (lost.last["type"], lost.last["code"]) == ("RUN_ERROR", "LOST")
         assert post(url, asked("1 + 2?")).said == WHOLE
+    assert [one.event.data["outcome"] for one in session_log.read("s", types=FINISHED)] == ["lost", "success"]
+
+
+def test_a_run_that_was_lost_goes_on_where_it_was_when_it_is_asked_for_again(session_log: SessionLog) -> None:
+    session_log.append("s", events.Custom(STARTED, {"run": "run-1", "message": "user-run-1"}))
+    # As far as its worker came: the question is there, and a tool was about to be called.
+    call = {"toolUse": {**SCRIPT[0][2]["toolUse"], "toolUseId": "call-run-1"}}
+    said: Any = [
+        {"role": "user", "content": [{"text": "1 + 2?"}]},
+        {"role": "assistant", "content": [*SCRIPT[0][:2], call]},
+    ]
+    Agent(model=ScriptedModel(""), messages=said, session_manager=ValkeySessionManager("s", log=session_log))
+    with served_agui(session_log, make_adder, AguiSettings(lease=0.3)) as url:
+        assert get(url).last["code"] == "LOST"
+        seen = post(url, asked("1 + 2?"))
+        assert seen.said == WHOLE
+        assert seen.last["outcome"] == {"type": "success"}
+        assert get(url).messages == seen.messages
     assert [one.event.data["outcome"] for one in session_log.read("s", types=FINISHED)] == ["lost", "success"]
 
 

@@ -3,18 +3,57 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
 
 import httpx
 import uvicorn
+from starlette.middleware.cors import CORSMiddleware
+from strands import Agent, tool
 
 from strands_session_log import SessionLog
+from strands_session_log.testing import ScriptedModel
 from strands_session_log_consumers.agui import AguiRun, AguiSettings, app
 from support.following import SOON
 from support.processes import HOST, free_port
+
+FOR_ALL: Any = {"allow_origins": ["*"], "allow_headers": ["*"], "allow_methods": ["*"]}
+"""What lets pages of every origin ask."""
+SCRIPT: Any = (
+    [
+        {"reasoningContent": {"reasoningText": {"text": "They want a sum."}}},
+        {"text": "I shall add these. "},
+        {"toolUse": {"name": "plus", "input": {"a": 1, "b": 2}}},
+    ],
+    "The sum is three, which is a prime, and the first odd one at that.",
+)
+
+
+@tool
+def plus(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def make_adder(run: AguiRun, pause: float = 0.005) -> Agent:
+    """Makes an agent that thinks, has two numbers added, and tells what it knows of the sum."""
+    # A provider never gives two calls one id.
+    call = {"toolUse": {**SCRIPT[0][2]["toolUse"], "toolUseId": f"call-{run.input.run_id}"}}
+
+    def respond(messages: Sequence[Any]) -> Any:
+        has_sum = any("toolResult" in block for block in messages[-1]["content"])
+        return SCRIPT[1] if has_sum else [*SCRIPT[0][:2], call]
+
+    return Agent(
+        model=ScriptedModel(respond, chunk=4, pause=pause),
+        tools=[plus],
+        session_manager=run.session_manager,
+        hooks=[run.live_tokens],
+        state={"asked": run.input.run_id},
+        callback_handler=None,
+    )
 
 
 class AguiServer(uvicorn.Server):
@@ -33,8 +72,9 @@ class AguiServer(uvicorn.Server):
 def served_agui(
     log: SessionLog, make_agent: Any, settings: AguiSettings | None = None, **options: Any
 ) -> Iterator[str]:
-    """The URL of agents that are served until the block ends."""
+    """The URL of agents that are served until the block ends, to pages of every origin."""
     served = app(log, make_agent, settings=settings or AguiSettings(lease=2.0, grace=SOON), **options)
+    served.add_middleware(CORSMiddleware, **FOR_ALL)
     port = free_port()
     server = AguiServer(
         uvicorn.Config(served, HOST, port, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
@@ -63,6 +103,7 @@ class FrontEnd:
         messages: By id, in order.
         state: The state.
         types: Of all events that came.
+        events: All events that came.
         last_id: Of the last frame.
         last: The last event.
     """
@@ -70,11 +111,12 @@ class FrontEnd:
     def __init__(self) -> None:
         self.messages = dict[str, dict[str, Any]]()
         self.state: Any = None
-        self.types = list[str]()
+        self.types, self.events, self._lines = list[str](), list[dict[str, Any]](), dict[int, Iterator[str]]()
         self.last_id, self.last = "", dict[str, Any]()
 
     def take(self, id_: str, event: dict[str, Any]) -> None:
         self.types.append(event["type"])
+        self.events.append(event)
         self.last_id, self.last = id_, event
         match event:
             case {"type": "MESSAGES_SNAPSHOT", "messages": messages}:
@@ -87,14 +129,15 @@ class FrontEnd:
             case {"type": "STATE_SNAPSHOT", "snapshot": state}:
                 self.state = state
             case {"type": "TEXT_MESSAGE_START" | "REASONING_MESSAGE_START", "messageId": id_, "role": role}:
-                assert role == "reasoning" or id_ not in self.messages
                 self.messages.setdefault(id_, {"id": id_, "role": role, "content": ""})
             case {"type": "TEXT_MESSAGE_CONTENT" | "REASONING_MESSAGE_CONTENT", "messageId": id_, "delta": text}:
                 self.messages[id_]["content"] += text
             case {"type": "TOOL_CALL_START", "toolCallId": id_, "toolCallName": name, "parentMessageId": parent}:
                 said = self.messages.setdefault(parent, {"id": parent, "role": "assistant"})
                 call = {"id": id_, "type": "function", "function": {"name": name, "arguments": ""}}
-                said.setdefault("toolCalls", []).append(call)
+                calls = said.setdefault("toolCalls", [])
+                # As the official client does: what is begun again is not there twice.
+                calls += [call] if all(one["id"] != id_ for one in calls) else []
             case {"type": "TOOL_CALL_ARGS", "toolCallId": id_, "delta": text}:
                 calls = [call for one in self.messages.values() for call in one.get("toolCalls", ())]
                 next(call for call in calls if call["id"] == id_)["function"]["arguments"] += text
@@ -106,16 +149,16 @@ class FrontEnd:
         """Roles, and what was said; arguments of tools as JSON values."""
         return [(one["role"], one.get("content") or _calls(one)) for one in self.messages.values()]
 
-    def follow(self, response: httpx.Response, frames: int | None = None) -> FrontEnd:
-        """Take what comes; only so many frames, if that is said: then the connection is cut."""
+    def follow(self, response: httpx.Response, frames: int | None = None, until: str = "") -> FrontEnd:
+        """Take what comes; only so many frames, or until an event of a type, if that is said."""
         assert response.status_code == 200, response.read()
         id_ = ""
-        for line in response.iter_lines():
+        for line in self._lines.setdefault(id(response), response.iter_lines()):
             name, _, value = line.partition(": ")
             id_ = value if name == "id" else id_
             if name == "data":
                 self.take(id_, json.loads(value))
-                if frames is not None and (frames := frames - 1) <= 0:
+                if (frames is not None and (frames := frames - 1) <= 0) or self.types[-1] == until:
                     return self
         return self
 
@@ -131,6 +174,14 @@ def post(url: str, body: dict[str, Any], frames: int | None = None) -> FrontEnd:
         return FrontEnd().follow(response, frames)
 
 
+def frames_of(sent: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Ids and events of what was sent."""
+    for frame in sent.decode().split("\n\n"):
+        if frame.startswith("id: "):
+            id_, _, data = frame.removeprefix("id: ").partition("\ndata: ")
+            yield id_, json.loads(data)
+
+
 def get(url: str, thread: str = "s", after: str = "") -> FrontEnd:
     """Follow a thread."""
     headers = {"Last-Event-ID": after} if after else {}
@@ -138,4 +189,18 @@ def get(url: str, thread: str = "s", after: str = "") -> FrontEnd:
         return FrontEnd().follow(response)
 
 
-__all__ = ["AguiRun", "AguiSettings", "FrontEnd", "asked", "get", "post", "served_agui"]
+__all__ = [
+    "FOR_ALL",
+    "SCRIPT",
+    "AguiRun",
+    "AguiServer",
+    "AguiSettings",
+    "FrontEnd",
+    "asked",
+    "frames_of",
+    "get",
+    "make_adder",
+    "plus",
+    "post",
+    "served_agui",
+]

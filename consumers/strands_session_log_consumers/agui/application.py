@@ -9,7 +9,7 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any, Final
 
-from strands_session_log import EventId, LivePosition, LiveTokens, RunLease, SessionLog, SessionRuns
+from strands_session_log import EventId, LiveTokens, RunLease, SessionLog, SessionRuns
 from strands_session_log.errors import (
     InvalidIdError,
     InvalidPointError,
@@ -32,8 +32,10 @@ except ImportError as missing:
     raise MissingExtraError("agui", "serving AG-UI") from missing
 
 from .channel import ThreadHub
-from .messages import NothingToAskError, prompt_of
-from .running import AguiRun, MakeAgent, RunWorker, begin_run
+from .conversation import RunBefore
+from .frames import position_of
+from .messages import NothingToAskError, answers_of, check_asks
+from .running import AguiRun, MakeAgent, RunIds, RunWorker, begin_run
 from .settings import AguiSettings
 
 Authorize = Callable[[Request, str], Any]
@@ -138,32 +140,41 @@ class AguiServing:
     async def run(self, request: Request) -> Response:
         """Begin a run and follow it; one that was begun already, by a request that was cut off, is followed only."""
         try:
-            asked = RunAgentInput.model_validate_json(await request.body())
+            asked = RunAgentInput.model_validate_json(await self._body(request))
         except ValidationError as error:
             raise HTTPException(422, f"no RunAgentInput: {error.error_count()} errors") from error
         user = await self._user(request, asked.thread_id)
-        prompt, message_id = prompt_of(asked)
         lease = await self._lease(asked)
         if lease is None:
             return await self._following(asked.thread_id, 0)
         try:
-            open_run, is_known = await self._before(asked)
-            if is_known:
+            before = await self._before(asked)
+            if before.is_known and not before.was_lost:
                 await to_thread.run_sync(lease.release)
                 return await self._following(asked.thread_id, 0)
+            message_id = "" if before.goes_on else check_asks(asked)
+            ids = RunIds(message_id, answers_of(asked))
             manager, started = await to_thread.run_sync(
-                begin_run, self._log, asked, lease, message_id, open_run, self._settings
+                begin_run, self._log, asked, lease, ids, before.open_run, self._settings
             )
         except BaseException:
             await to_thread.run_sync(lease.release)
             raise
         tokens = LiveTokens(self._log, asked.thread_id, interval=0.02)
-        run = AguiRun(asked, manager, tokens, user)
+        run = AguiRun(asked, manager, tokens, user, before.goes_on)
         agent_id, ended = self._settings.agent_id, self._workers.discard
-        worker = RunWorker(self._log, run, prompt, self._make_agent, lease, agent_id, ended)
+        worker = RunWorker(self._log, run, self._make_agent, lease, agent_id, ended)
         self._workers.add(worker)
         worker.start()
         return await self._following(asked.thread_id, started.revision)
+
+    async def _body(self, request: Request) -> bytes:
+        most, found = self._settings.most_bytes, bytearray()
+        async for chunk in request.stream():
+            found += chunk
+            if len(found) > most:
+                raise HTTPException(413, f"a request may have {most:,} bytes")
+        return bytes(found)
 
     async def _lease(self, asked: RunAgentInput) -> RunLease | None:
         """The lease of the run; None if this very run is in progress."""
@@ -181,26 +192,25 @@ class AguiServing:
                     raise
                 await asyncio.sleep(_QUEUE_LOOK)
 
-    async def _before(self, asked: RunAgentInput) -> tuple[str, bool]:
-        """Which run was left open by a worker that is gone, and whether this one was begun before."""
+    async def _before(self, asked: RunAgentInput) -> RunBefore:
         try:
             await to_thread.run_sync(self._log.head, asked.thread_id)
         except SessionNotFoundError:
-            return "", False
+            return RunBefore()
         with self._hub.channel(asked.thread_id) as channel:
             known = await channel.known()
-            return (known.run, asked.run_id in known.runs) if known else ("", False)
+            return known.before(asked.run_id) if known else RunBefore()
 
     async def follow(self, request: Request) -> Response:
         """All there is of a thread, and what happens until its run is over."""
         thread_id = request.path_params["thread_id"]
         await self._user(request, thread_id)
         after = request.query_params.get("after") or request.headers.get("last-event-id") or ""
-        known = LivePosition.parse(after) if after else None
+        position, is_whole = position_of(after) if after else (None, False)
         head: EventId = await to_thread.run_sync(self._log.head, thread_id)
-        if known and known.event >= head and not await self._is_running(thread_id):
+        if position and is_whole and position.event >= head and not await self._is_running(thread_id):
             return Response(status_code=204)
-        return await self._following(thread_id, 0)
+        return await self._following(thread_id, 0, after)
 
     async def _is_running(self, thread_id: str) -> bool:
         with self._hub.channel(thread_id) as channel:
@@ -224,12 +234,13 @@ class AguiServing:
             raise HTTPException(403, "not allowed")
         return user
 
-    async def _following(self, thread_id: str, revision: int) -> Response:
+    async def _following(self, thread_id: str, revision: int, after: str = "") -> Response:
         if self._hub.followers >= self._settings.most_followers:
             raise HTTPException(503, f"{self._settings.most_followers:,} follow already")
-        return StreamingResponse(self._frames(thread_id, revision), media_type="text/event-stream", headers=_HEADERS)
+        frames = self._frames(thread_id, revision, after)
+        return StreamingResponse(frames, media_type="text/event-stream", headers=_HEADERS)
 
-    async def _frames(self, thread_id: str, revision: int) -> AsyncIterator[bytes]:
+    async def _frames(self, thread_id: str, revision: int, after: str) -> AsyncIterator[bytes]:
         with self._hub.channel(thread_id) as channel:
-            async for chunk in channel.frames(revision):
+            async for chunk in channel.frames(revision, after):
                 yield chunk

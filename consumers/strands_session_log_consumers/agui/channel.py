@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final
 
-from ag_ui.core import BaseEvent, RunErrorEvent, RunFinishedEvent
-from ag_ui.encoder import EventEncoder
+from ag_ui.core import BaseEvent
 from anyio import to_thread
 
 from strands_session_log import START, LivePosition, SessionLog, SessionRuns
 from strands_session_log.errors import LogForkedError, SessionLogError
 
-from .conversation import FINISHED, OTHERS, STARTED, ThreadConversation
+from .conversation import OTHERS, RUNS, ThreadConversation
+from .frames import KeptFrames, begun_again, told_anew
 from .running import end_lost_run
 from .settings import AguiSettings
 
@@ -25,24 +24,6 @@ logger = logging.getLogger(__name__)
 _AGAIN: Final = 1.0
 _LINGER: Final = 5.0
 """Seconds for which a thread is followed on when nobody follows: a page that is loaded anew comes back."""
-_encode = EventEncoder().encode
-
-
-class AguiFrame(NamedTuple):
-    """An event as it is sent.
-
-    Attributes:
-        sent: Its bytes.
-        is_last: Whether the run is over with it.
-    """
-
-    sent: bytes
-    is_last: bool
-
-
-def framed(event: BaseEvent, id_: str) -> AguiFrame:
-    """An event as it is sent, with the place behind which it stands."""
-    return AguiFrame(f"id: {id_}\n{_encode(event)}".encode(), isinstance(event, RunFinishedEvent | RunErrorEvent))
 
 
 class ThreadChannel:
@@ -60,17 +41,12 @@ class ThreadChannel:
 
     def __init__(self, log: SessionLog, thread_id: str, settings: AguiSettings) -> None:
         self._log, self._thread_id, self._settings = log, thread_id, settings
-        self._frames, self._count = deque[AguiFrame](maxlen=settings.kept), 0
-        self._watching = set[asyncio.Event]()
+        self._frames = KeptFrames(settings.kept)
+        self._watching, self._waiting = set[asyncio.Event](), set[asyncio.Event]()
         self._position = LivePosition()
         self.conversation: ThreadConversation | None = None
         self.is_gone = False
-        self._tasks = [asyncio.create_task(part()) for part in (self._follow, self._guard)]
-
-    @property
-    def followers(self) -> int:
-        """How many follow it."""
-        return len(self._watching)
+        self._tasks = [asyncio.create_task(part()) for part in (self._follow, self._guard, self._beat)]
 
     def close(self) -> None:
         """Follow no longer; who follows comes again."""
@@ -81,7 +57,7 @@ class ThreadChannel:
 
     async def known(self, revision: int = 0) -> ThreadConversation | None:
         """What is known once an event was read; None if the session is gone."""
-        with self._woken() as news:
+        with _woken(self._waiting) as news:
             while not self.is_gone:
                 if self.conversation and self.conversation.revision >= revision:
                     return self.conversation
@@ -89,58 +65,54 @@ class ThreadChannel:
                 await news.wait()
         return None
 
-    async def frames(self, revision: int) -> AsyncIterator[bytes]:
-        """All that is known once an event was read, and then what happens, until the run is over."""
+    async def frames(self, revision: int, after: str = "") -> AsyncIterator[bytes]:
+        """All that is known once an event was read, and then what happens, until the run is over.
+
+        Args:
+            revision: Of the event.
+            after: The id of the last frame that is known: if it is kept, only what followed is told.
+        """
         conversation = await self.known(revision)
         if conversation is None:
             return
-        with self._woken() as news:
-            at = self._count
-            yield b"".join(framed(event, str(self._position)).sent for event in conversation.opening())
-            is_over = not conversation.run
+        with _woken(self._watching) as news:
+            is_over, at, resumption = False, self._frames.count, self._frames.resumption(after)
+            if resumption:
+                at = resumption.at
+                yield begun_again(resumption, after)
+            else:
+                is_over = not conversation.run
+                yield told_anew(conversation.opening(), self._position)
             while not (is_over or self.is_gone):
-                news.clear()
-                if at < self._count - len(self._frames):
+                if at == self._frames.count:
+                    news.clear()
+                    await news.wait()
+                if self._frames.are_gone(at):
                     yield b": too slow, come again\n\n"
                     return
-                new, at = self._since(at), self._count
-                if new:
+                if new := self._frames.since(at):
+                    at = self._frames.count
                     is_over = any(frame.is_last for frame in new)
                     # Of another run that has begun already nothing is told: whoever wants that comes for it.
                     new = new[: next((place for place, frame in enumerate(new, 1) if frame.is_last), None)]
-                    yield b"".join(frame.sent for frame in new)
-                elif not await self._has_news(news):
+                    yield new[0].sent if len(new) == 1 else b"".join(frame.sent for frame in new)
+                else:
                     yield b": still there\n\n"
 
-    def _since(self, at: int) -> list[AguiFrame]:
-        missing = self._count - at
-        return [self._frames[-place] for place in range(missing, 0, -1)]
-
-    async def _has_news(self, news: asyncio.Event) -> bool:
-        try:
-            await asyncio.wait_for(news.wait(), self._settings.heartbeat)
-        except asyncio.TimeoutError:
-            return False
-        return True
-
-    @contextmanager
-    def _woken(self) -> Iterator[asyncio.Event]:
-        news = asyncio.Event()
-        self._watching.add(news)
-        try:
-            yield news
-        finally:
-            self._watching.discard(news)
+    async def _beat(self) -> None:
+        """Wake those who follow now and then; who has nothing to tell then says that."""
+        while True:
+            await asyncio.sleep(self._settings.heartbeat)
+            self._wake()
 
     def _wake(self) -> None:
-        for news in self._watching:
+        for news in (*self._watching, *self._waiting):
             news.set()
 
     def _publish(self, events: Iterable[BaseEvent]) -> None:
-        new = [framed(event, str(self._position)) for event in events]
-        self._frames.extend(new)
-        self._count += len(new)
-        self._wake()
+        has_news = self._frames.add(events, self._position)
+        for news in (*(self._watching if has_news else ()), *self._waiting):
+            news.set()
 
     async def _follow(self) -> None:
         while not self.is_gone:
@@ -162,6 +134,7 @@ class ThreadChannel:
         conversation, self._position = await to_thread.run_sync(self._load)
         self.conversation = conversation
         self._publish(conversation.anew(was_in))
+        self._frames.begin(conversation.beginning() if conversation.run else None)
         async with self._log.live(self._thread_id, self._position, OTHERS) as tail:
             async for item in tail:
                 events = [*conversation.take(item)]
@@ -175,7 +148,7 @@ class ThreadChannel:
     def _load(self) -> tuple[ThreadConversation, LivePosition]:
         head = self._log.head(self._thread_id)
         state = self._log.state(self._thread_id, head)
-        runs = self._log.read(self._thread_id, until=head, types=(STARTED, FINISHED))
+        runs = self._log.read(self._thread_id, until=head, types=RUNS)
         agent = state.agents.get(self._settings.agent_id)
         conversation = ThreadConversation(self._thread_id, self._settings.agent_id)
         conversation.load(agent.messages if agent else (), runs, agent.state if agent else {})
@@ -197,6 +170,16 @@ class ThreadChannel:
         current = SessionRuns(self._log, self._thread_id).current()
         if current is None or current.run_id != run:
             end_lost_run(self._log, self._thread_id, run, self._settings)
+
+
+@contextmanager
+def _woken(by: set[asyncio.Event]) -> Iterator[asyncio.Event]:
+    news = asyncio.Event()
+    by.add(news)
+    try:
+        yield news
+    finally:
+        by.discard(news)
 
 
 class ThreadHub:

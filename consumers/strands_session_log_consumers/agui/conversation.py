@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ag_ui.core import (
     BaseEvent,
-    Interrupt,
     Message,
     MessagesSnapshotEvent,
     ReasoningMessage,
-    RunErrorEvent,
-    RunFinishedCancelledOutcome,
-    RunFinishedEvent,
-    RunFinishedInterruptOutcome,
-    RunFinishedSuccessOutcome,
     RunStartedEvent,
-    StateSnapshotEvent,
     ToolCallResultEvent,
     ToolMessage,
 )
@@ -26,17 +19,39 @@ from ag_ui.core import (
 from strands_session_log import Delta, MessageRecord, Recorded
 from strands_session_log.events import AgentCreated, AgentUpdated, MessageAdded
 
+from .endings import closing
 from .messages import reasoning_id, shown
 from .speaking import Speaking
+from .telling import RunTelling
 
 STARTED: Final = "custom.agui.started"
-"""A run began: `{"run", "message"}`, its id and that of the front end's message; empty where answers go on."""
+"""A run began: `{"run", "message"}`, its id and that of the front end's message; empty where answers go on. `answers`
+are the ids of the results it gave of its own tools, by call."""
 FINISHED: Final = "custom.agui.finished"
 """It ended: `{"run", "outcome"}`, which is `success`, `interrupt`, `cancelled`, `failed` or `lost`; `interrupts`, what
-people are asked; and `error`, the class of what was raised."""
-OTHERS: Final = (STARTED, FINISHED, "agent.*", "payload.erased", "session.rewound")
+people are asked; `error`, the class of what was raised, and its `code`; `usage` and `result` where the agent tells."""
+TOLD: Final = "custom.agui.told"
+"""An agent that speaks AG-UI itself told something beside messages: `{"run", "event"}`."""
+RUNS: Final = (STARTED, FINISHED, TOLD)
+OTHERS: Final = (*RUNS, "agent.*", "payload.erased", "session.rewound")
 """What is read beside messages."""
 _MOST_HELD: Final = 1000
+
+
+class RunBefore(NamedTuple):
+    """What is known of a run that is about to begin.
+
+    Attributes:
+        open_run: Which run was left open, by a worker that is gone; empty if none was.
+        is_known: Whether it was begun before.
+        was_lost: Whether its worker is gone, and nothing came after it: then it can go on.
+        goes_on: Whether what it was asked is in the log, too.
+    """
+
+    open_run: str = ""
+    is_known: bool = False
+    was_lost: bool = False
+    goes_on: bool = False
 
 
 class ThreadConversation:
@@ -48,7 +63,6 @@ class ThreadConversation:
 
     Attributes:
         run: The run that is in progress; empty if none is.
-        runs: All there were.
         revision: Of the event that was folded last.
         is_stale: Whether something was changed of what was said before: then it is to be read anew.
     """
@@ -56,36 +70,53 @@ class ThreadConversation:
     def __init__(self, thread_id: str, agent_id: str) -> None:
         self._thread_id, self._agent_id = thread_id, agent_id
         self._messages = dict[int, list[Message]]()
-        self._state: Mapping[str, Any] = {}
+        self._telling, self._answers = RunTelling(), dict[str, str]()
         self._speaking: Speaking | None = None
         self._held = list[Delta]()
         self._thoughts = dict[str, None]()
         self._is_asked, self._asked_with = False, ""
         self._ended: Mapping[str, Any] = {}
-        self.run, self.runs, self.revision, self.is_stale = "", set[str](), 0, False
+        self._runs, self._repeats = dict[str, str](), ""
+        self.run, self.revision, self.is_stale = "", 0, False
 
     def load(self, records: Iterable[MessageRecord], runs: Iterable[Recorded], state: Mapping[str, Any]) -> None:
         """Begin with what there is."""
-        self._state = state
+        self._telling.state = state
         found: list[MessageRecord | Recorded] = [*records, *runs]
         found.sort(key=lambda one: one.id.revision)
+        # A result is at the place of what stood for it, before the run that brought it.
+        for one in found:
+            if isinstance(one, Recorded) and one.event.type == STARTED:
+                self._answers |= one.event.data.get("answers") or {}
         for one in found:
             if isinstance(one, MessageRecord):
                 self._keep(one.message_id, one.shown)
             else:
                 list(self.take(one))
 
+    def before(self, run: str) -> RunBefore:
+        """What is known of a run that is about to begin, by whoever has the lease."""
+        is_lost = self._ended.get("outcome") == "lost" and self._ended.get("run") == run
+        was_lost = self.run == run or (is_lost and not self.run)
+        asked_with = self._runs.get(run)
+        is_there = bool(asked_with) and any(one.id == asked_with for one in self._all())
+        return RunBefore(self.run, run in self._runs, was_lost, was_lost and is_there)
+
     def opening(self) -> Iterator[BaseEvent]:
         """All of it, for whoever joins now."""
-        yield RunStartedEvent(thread_id=self._thread_id, run_id=self.run or self._ended.get("run") or self._thread_id)
+        yield self.beginning()
         if not self._asked_with:
             # Else the front end's own message is not in the log yet, and it would take it for gone.
             yield self._snapshot()
-        yield StateSnapshotEvent(snapshot=dict(self._state))
+        yield from self._telling.so_far()
         if self._speaking:
             yield from self._speaking.so_far()
         if not self.run:
             yield self._closing()
+
+    def beginning(self) -> BaseEvent:
+        """That the run began, or the last one."""
+        return RunStartedEvent(thread_id=self._thread_id, run_id=self.run or self._ended.get("run") or self._thread_id)
 
     def left(self) -> Iterator[BaseEvent]:
         """What those are told who follow when all is about to be read anew: what is under way will begin again."""
@@ -96,7 +127,7 @@ class ThreadConversation:
         """What those are told who followed a run when all was read anew."""
         if was_in:
             yield self._snapshot()
-            yield StateSnapshotEvent(snapshot=dict(self._state))
+            yield from self._telling.states()
         if was_in and self.run != was_in:
             yield self._closing()
 
@@ -108,36 +139,45 @@ class ThreadConversation:
             return
         self.revision = item.id.revision
         event = item.event
-        if event.type in (STARTED, FINISHED):
-            yield from self._begin(event.data) if event.type == STARTED else self._end(event.data)
+        if event.type in RUNS:
+            yield from self._went_on(event.type, event.data)
         elif isinstance(event, MessageAdded):
             if event.agent == self._agent_id:
                 yield from self._said(event)
         elif isinstance(event, AgentCreated | AgentUpdated):
             if event.agent == self._agent_id:
-                yield from self._changed(event.data.get("state") or {})
+                yield from self._telling.changed(event.data.get("state") or {})
         else:
             self.is_stale = True
             yield from self._abandon()
 
+    def _went_on(self, type_: str, data: Mapping[str, Any]) -> Iterator[BaseEvent]:
+        match type_:
+            case "custom.agui.started":
+                yield from self._begin(data)
+            case "custom.agui.finished":
+                yield from self._end(data)
+            case _:
+                yield from self._telling.take(data, self.run)
+
     def _begin(self, data: Mapping[str, Any]) -> Iterator[BaseEvent]:
         self.run = str(data.get("run"))
-        self.runs.add(self.run)
+        # One that is begun again has the message it had, and may be asked with it again.
+        self._repeats = self._runs.get(self.run, "")
+        self._runs.setdefault(self.run, str(data.get("message") or ""))
         self._asked_with = str(data.get("message") or "")
         self._is_asked = self._is_asked and not self._asked_with
-        yield RunStartedEvent(thread_id=self._thread_id, run_id=self.run)
+        self._answers |= data.get("answers") or {}
+        self._telling.begin()
+        yield self.beginning()
 
     def _end(self, data: Mapping[str, Any]) -> Iterator[BaseEvent]:
         if data.get("run") != self.run:
             return
         yield from self._abandon()
         self._ended, self.run, self._asked_with, self._held = data, "", "", []
+        self._telling.begin()
         yield self._closing()
-
-    def _changed(self, state: Mapping[str, Any]) -> Iterator[BaseEvent]:
-        if state != self._state:
-            self._state = state
-            yield StateSnapshotEvent(snapshot=dict(state))
 
     def _said(self, event: MessageAdded) -> Iterator[BaseEvent]:
         index, message = event.message_index, event.data.get("message")
@@ -173,8 +213,14 @@ class ThreadConversation:
         if is_asked:
             self._asked_with = ""
         self._is_asked = message.get("role") == "user"
-        kept = self._messages[index] = shown(message, id_)
+        kept = shown(message, id_, self._answers)
+        if is_asked and self._repeats and any(_says_again(kept, one) for one in self._said_with(self._repeats)):
+            kept = []
+        self._messages[index] = kept
         return kept
+
+    def _said_with(self, id_: str) -> Iterator[Message]:
+        return (one for one in self._all() if one.id == id_)
 
     def _heard(self, delta: Delta) -> Iterator[BaseEvent]:
         if not self._is_asked:
@@ -225,31 +271,8 @@ class ThreadConversation:
         return MessagesSnapshotEvent(messages=[*messages, *under_way])
 
     def _closing(self) -> BaseEvent:
-        outcome, run = self._ended.get("outcome"), self._ended.get("run") or self._thread_id
-        match outcome:
-            case "failed" | "lost":
-                return RunErrorEvent(message=_TOLD[outcome].format(self._ended.get("error")), code=outcome.upper())
-            case "interrupt":
-                asked = [_interrupt(one) for one in self._ended.get("interrupts") or ()]
-                finished: Any = RunFinishedInterruptOutcome(interrupts=asked)
-            case "cancelled":
-                finished = RunFinishedCancelledOutcome()
-            case _:
-                finished = RunFinishedSuccessOutcome()
-        return RunFinishedEvent(thread_id=self._thread_id, run_id=run, outcome=finished)
+        return closing(self._ended, self._thread_id)
 
 
-_TOLD = {
-    "failed": "the run failed: {}",
-    "lost": "the worker of the run was lost; what was said is kept, and the thread can go on with another run",
-}
-
-
-def _interrupt(asked: Mapping[str, Any]) -> Interrupt:
-    reason = asked.get("reason")
-    return Interrupt(
-        id=str(asked.get("id")),
-        reason=str(asked.get("name")),
-        message=reason if isinstance(reason, str) else None,
-        metadata={"reason": reason},
-    )
+def _says_again(kept: Sequence[Message], before: Message) -> bool:
+    return [one.content for one in kept] == [before.content]

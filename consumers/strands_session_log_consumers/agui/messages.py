@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from itertools import takewhile
+from typing import Any, Final
 
 from ag_ui.core import (
     AssistantMessage,
@@ -12,11 +13,17 @@ from ag_ui.core import (
     Message,
     ReasoningMessage,
     RunAgentInput,
+    TextPart,
     ToolCall,
     ToolMessage,
     UserMessage,
 )
 
+from .media import shown_parts
+
+_NONE: Final[Mapping[str, str]] = {}
+_FORWARDED: Final = [{"text": "Forwarded to client"}]
+"""What `ag-ui-strands` has as the result of a front end's tool before the front end has given it."""
 CANCELLED = {"status": "cancelled"}
 """What an interrupt is answered with that was abandoned."""
 
@@ -25,19 +32,21 @@ class NothingToAskError(ValueError):
     """A request that an agent cannot be asked with; the text says why."""
 
 
-def shown(message: Mapping[str, Any], message_id: str) -> list[Message]:
+def shown(message: Mapping[str, Any], message_id: str, answers: Mapping[str, str] = _NONE) -> list[Message]:
     """What a front end shows of a message: one of AG-UI's messages, or several; none of what it does not know.
 
     Args:
         message: The message, as Strands has it.
         message_id: The id of the text and the tool calls in it.
+        answers: The ids that the front end gave the results of its own tools, by call.
     """
     blocks: Sequence[Any] = message.get("content") or ()
     if message.get("role") == "assistant":
         return [*_reasoning(blocks, message_id), *_answer(blocks, message_id)]
-    text = text_of(blocks)
-    said: list[Message] = [UserMessage(id=message_id, content=text)] if text else []
-    return [*_results(blocks, message_id), *said]
+    parts = shown_parts(blocks)
+    content: Any = text_of(blocks) if all(isinstance(one, TextPart) for one in parts) else parts
+    said: list[Message] = [UserMessage(id=message_id, content=content)] if content else []
+    return [*_results(blocks, message_id, answers), *said]
 
 
 def text_of(blocks: Sequence[Any]) -> str:
@@ -70,48 +79,65 @@ def tool_call(tool_use: Mapping[str, Any]) -> ToolCall:
     return ToolCall(id=tool_use["toolUseId"], function=FunctionCall(name=tool_use["name"], arguments=arguments))
 
 
-def _results(blocks: Sequence[Any], message_id: str) -> Iterator[ToolMessage]:
+def _results(blocks: Sequence[Any], message_id: str, answers: Mapping[str, str]) -> Iterator[ToolMessage]:
     for number, block in enumerate(blocks):
-        if result := block.get("toolResult"):
-            tool_use_id = result["toolUseId"]
-            yield ToolMessage(
-                id=f"{message_id}-result-{number}", tool_call_id=tool_use_id, content=_told(result.get("content") or ())
-            )
+        result = block.get("toolResult")
+        if result and result.get("content") != _FORWARDED:
+            call = result["toolUseId"]
+            id_ = answers.get(call) or f"{message_id}-result-{number}"
+            yield ToolMessage(id=id_, tool_call_id=call, content=_told(result.get("content") or ()))
 
 
 def _told(content: Sequence[Any]) -> str:
     return "\n".join(one["text"] if "text" in one else json.dumps(one, ensure_ascii=False) for one in content)
 
 
-def prompt_of(asked: RunAgentInput) -> tuple[Any, str]:
-    """What an agent is asked: what the user has said since it spoke last, or answers to its interrupts.
+def check_asks(asked: RunAgentInput) -> str:
+    """Look whether a request asks anything.
 
     Returns:
-        The prompt, and the id that the front end has given its message; empty for answers.
+        The id that the front end has given the message it asks with; empty for answers.
 
     Raises:
-        NothingToAskError: When there is neither, or it is of a kind that is not supported.
+        NothingToAskError: It does not.
     """
     if asked.resume:
-        return [_answered(entry) for entry in asked.resume], ""
-    if not asked.messages or not isinstance(asked.messages[-1], UserMessage):
-        raise NothingToAskError("the last message is to be the user's; results of the front end's tools are not taken")
-    new: list[UserMessage] = []
-    for message in reversed(asked.messages):
-        if not isinstance(message, UserMessage):
-            break
-        new.insert(0, message)
-    # Strands keeps one message for the prompt; of several that were not answered the last gives it its id.
-    return [{"text": text} for message in new[-1:] for text in _texts(message)], new[-1].id
+        return ""
+    match asked.messages[-1:]:
+        case [UserMessage() as message] if any(_parts(message)):
+            return message.id
+        case [ToolMessage()]:
+            return ""
+    raise NothingToAskError("the last message is to be the user's, and not empty, or the result of a tool")
 
 
-def _texts(message: UserMessage) -> Iterator[str]:
-    parts: Any = [message.content] if isinstance(message.content, str) else message.content
-    for part in parts:
-        text = part if isinstance(part, str) else getattr(part, "text", None)
-        if not isinstance(text, str) or not text:
-            raise NothingToAskError("a message is to be text, and not empty")
-        yield text
+def answers_of(asked: RunAgentInput) -> dict[str, str]:
+    """The ids of the results that a front end gives of its own tools, by call."""
+    new = takewhile(lambda message: isinstance(message, ToolMessage), reversed(asked.messages))
+    return {message.tool_call_id: message.id for message in new if isinstance(message, ToolMessage)}
+
+
+def prompt_of(asked: RunAgentInput) -> list[Any]:
+    """What an agent of Strands is asked: what the user said last, or answers to its interrupts.
+
+    Raises:
+        NothingToAskError: It is of a kind that needs `AguiRun.strands_agent`.
+    """
+    if asked.resume:
+        return [_answered(entry) for entry in asked.resume]
+    message = asked.messages[-1]
+    parts = [*_parts(message)] if isinstance(message, UserMessage) else [None]
+    if not all(isinstance(part, str) for part in parts):
+        raise NothingToAskError("results of the front end's tools, and media, are taken by run.strands_agent(agent)")
+    return [{"text": part} for part in parts]
+
+
+def _parts(message: UserMessage) -> Iterator[Any]:
+    """Texts, and parts that are none; nothing that is empty."""
+    for part in [message.content] if isinstance(message.content, str) else message.content:
+        text = part.text if isinstance(part, TextPart) else part
+        if text:
+            yield text
 
 
 def _answered(entry: Any) -> Mapping[str, Any]:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from inspect import isawaitable
 from threading import Thread
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ag_ui.core import RunAgentInput
+from ag_ui.core import BaseEvent, RunAgentInput
 
-from strands_session_log import EventId, LiveTokens, RunLease, SessionLog, SessionRuns, ValkeySessionManager
-from strands_session_log.errors import RunInProgressError, RunLeaseLostError, SessionLogError
+from strands_session_log import EventId, LiveTokens, Recorded, RunLease, SessionLog, SessionRuns, ValkeySessionManager
+from strands_session_log.errors import MissingExtraError, RunInProgressError, RunLeaseLostError, SessionLogError
 from strands_session_log.events import Custom
 
-from .conversation import FINISHED, STARTED
+from .conversation import FINISHED, STARTED, TOLD
+from .messages import NothingToAskError, prompt_of
 from .settings import AguiSettings
+from .wrapped import SpeaksAgui, as_told, run_wrapped
+
+if TYPE_CHECKING:
+    from ag_ui_strands import StrandsAgent, StrandsAgentConfig
+    from strands import Agent
 
 logger = logging.getLogger(__name__)
 
@@ -30,31 +36,97 @@ _BEAT: Final = 1.0
 class AguiRun:
     """What an agent is made for: `Agent(…, session_manager=run.session_manager, hooks=[run.live_tokens])`.
 
+    Or `run.strands_agent(Agent(…))`, for one that has the front end's tools, media and state, too.
+
     Attributes:
         input: What the front end asks: messages, state, context, properties passed on.
         session_manager: Keeps the thread.
         live_tokens: Lets followers hear each word.
         user: What `authorize` answered.
+        goes_on: Whether it was begun before, by a worker that is gone, and what it was asked is in the log.
     """
 
     input: RunAgentInput
     session_manager: ValkeySessionManager
     live_tokens: LiveTokens
     user: Any
+    goes_on: bool = False
+    _agents: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def strands_agent(
+        self,
+        agent: Agent,
+        name: str | None = None,
+        *,
+        config: StrandsAgentConfig | None = None,
+        hooks: Iterable[Any] = (),
+        plugins: Iterable[Any] = (),
+    ) -> StrandsAgent:
+        """An agent with what AG-UI has beside messages: tools of the front end, media, shared state, approvals.
+
+        Args:
+            agent: What it is made like, without a session manager.
+            name: Its name, if not that of the agent.
+            config: As `ag-ui-strands` takes it; the session manager is this run's.
+            hooks: Hooks of the agent, which are not taken from `agent`.
+            plugins: Plugins of the agent, likewise.
+
+        Raises:
+            MissingExtraError: `ag-ui-strands` is not installed.
+        """
+        try:
+            from ag_ui_strands import StrandsAgent, StrandsAgentConfig
+        except ImportError as missing:
+            raise MissingExtraError("agui", "serving AG-UI") from missing
+
+        # Snapshots of messages are made from the log.
+        ours = {"session_manager_provider": lambda _: self.session_manager, "emit_messages_snapshot": False}
+        return StrandsAgent(
+            agent,
+            name or agent.name,
+            config=replace(config or StrandsAgentConfig(), **ours),
+            hooks=[self.live_tokens, *hooks],
+            plugins=list(plugins),
+            agents_by_thread=self._agents,
+        )
+
+    def cancel(self) -> bool:
+        """Have what `strands_agent` made stop soon; returns whether there is any."""
+        for agent in list(self._agents.values()):
+            agent.cancel()
+        return bool(self._agents)
+
+
+class RunIds(NamedTuple):
+    """What a front end calls what it says.
+
+    Attributes:
+        message: The message it asks with; empty if there is none.
+        answers: Results it gives of its own tools, by call.
+    """
+
+    message: str
+    answers: Mapping[str, str]
 
 
 MakeAgent = Callable[[AguiRun], Any]
 
 
 def begin_run(
-    log: SessionLog, asked: RunAgentInput, lease: RunLease, message_id: str, open_run: str, settings: AguiSettings
+    log: SessionLog,
+    asked: RunAgentInput,
+    lease: RunLease,
+    ids: RunIds,
+    open_run: str,
+    settings: AguiSettings,
 ) -> tuple[ValkeySessionManager, EventId]:
     """Write down that a run begins, and that one before it was lost, if that is so."""
     thread_id = asked.thread_id
     manager = ValkeySessionManager(thread_id, log=log)
     if open_run and open_run != lease.run_id:
         _note_lost(log, thread_id, open_run, settings.agent_id)
-    started = Custom(STARTED, {"run": lease.run_id, "message": message_id}, settings.agent_id)
+    begun = {"run": lease.run_id, "message": ids.message, **({"answers": ids.answers} if ids.answers else {})}
+    started = Custom(STARTED, begun, settings.agent_id)
     return manager, log.append(thread_id, started)
 
 
@@ -68,10 +140,15 @@ def end_lost_run(log: SessionLog, thread_id: str, run_id: str, settings: AguiSet
 
 
 def _note_lost(log: SessionLog, thread_id: str, run_id: str, agent_id: str) -> None:
-    # A worker writes how its run ended before it releases the lease: whoever has that sees it.
-    ended = log.read(thread_id, types=FINISHED)
-    if not any(one.event.data.get("run") == run_id for one in ended):
+    # A worker writes how its run ended before it releases the lease: whoever has that sees it. A run that was lost
+    # before may have been begun again.
+    last = [one.event.type for one in log.read(thread_id, types=(STARTED, FINISHED)) if _is_of(one, run_id)][-1:]
+    if last == [STARTED]:
         log.append(thread_id, Custom(FINISHED, {"run": run_id, "outcome": "lost"}, agent_id))
+
+
+def _is_of(recorded: Recorded, run_id: str) -> bool:
+    return bool(recorded.event.data.get("run") == run_id)
 
 
 class RunWorker:
@@ -80,7 +157,6 @@ class RunWorker:
     Args:
         log: The log.
         run: The run.
-        prompt: What the agent is asked.
         make_agent: Makes the agent.
         lease: Of the run.
         agent_id: The agent that is shown.
@@ -91,15 +167,14 @@ class RunWorker:
         self,
         log: SessionLog,
         run: AguiRun,
-        prompt: Any,
         make_agent: MakeAgent,
         lease: RunLease,
         agent_id: str,
         ended: Callable[[RunWorker], None],
     ) -> None:
-        self._log, self._run, self._prompt, self._make_agent, self._lease = log, run, prompt, make_agent, lease
+        self._log, self._run, self._make_agent, self._lease = log, run, make_agent, lease
         self._agent_id, self._ended = agent_id, ended
-        self._is_to_stop = False
+        self._is_to_stop = self._was_stopped = False
         self._thread = Thread(target=self._work, name=f"agui-{lease.run_id[:32]}", daemon=True)
 
     def start(self) -> None:
@@ -133,22 +208,40 @@ class RunWorker:
         try:
             agent = self._make_agent(self._run)
             agent = await agent if isawaitable(agent) else agent
-            return _told(await self._called(agent))
+            if not isinstance(agent, SpeaksAgui):
+                return await self._asked(agent)
+            outcome = await self._called(run_wrapped(agent, self._run.input, self._tell), self._run.cancel)
+            return {"outcome": "cancelled"} if self._was_stopped and outcome["outcome"] == "success" else outcome
         except RunLeaseLostError:
             raise
+        except NothingToAskError as error:
+            return {"outcome": "failed", "error": str(error), "code": "UNSUPPORTED"}
         except Exception as error:
             logger.warning("run=<%s> | the run failed", self._lease.run_id, exc_info=True)
             return {"outcome": "failed", "error": type(error).__name__}
 
-    async def _called(self, agent: Any) -> Any:
-        calling: Awaitable[Any] = asyncio.ensure_future(agent.invoke_async(self._prompt))
+    async def _asked(self, agent: Any) -> Mapping[str, Any]:
+        prompt = None if self._run.goes_on else prompt_of(self._run.input)
+        if self._run.goes_on and _has_answered(agent.messages):
+            return {"outcome": "success"}
+        return _told(await self._called(agent.invoke_async(prompt), agent.cancel))
+
+    async def _called(self, call: Coroutine[Any, Any, Any], cancel: Callable[[], Any]) -> Any:
+        calling = asyncio.ensure_future(call)
         try:
             while not (await asyncio.wait([calling], timeout=_BEAT))[0]:
                 if await asyncio.to_thread(self._hears_stop):
-                    agent.cancel()
+                    self._was_stopped = True
+                    if cancel() is False:
+                        # It has made its agent itself, so there is nothing that could be asked to end.
+                        return {"outcome": "cancelled"}
             return await calling
         finally:
-            calling.cancel()  # type: ignore[attr-defined]
+            calling.cancel()
+
+    async def _tell(self, event: BaseEvent) -> None:
+        told = Custom(TOLD, {"run": self._lease.run_id, "event": as_told(event)}, self._agent_id)
+        await asyncio.to_thread(self._log.append, self._run.input.thread_id, told)
 
     def _hears_stop(self) -> bool:
         try:
@@ -158,6 +251,12 @@ class RunWorker:
         except SessionLogError:
             # The server is away: the agent will notice, and the lease may hold until it is back.
             return self._is_to_stop
+
+
+def _has_answered(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether all that a run was to say is there: only that it ended was not written down."""
+    last = messages[-1] if messages else {}
+    return last.get("role") == "assistant" and not any("toolUse" in one for one in last.get("content") or ())
 
 
 def _told(result: Any) -> Mapping[str, Any]:

@@ -17,8 +17,9 @@ class AguiSettings:
         lease: After how many seconds without a sign of life a worker counts as gone.
         on_busy: What becomes of a run of a thread that has one: `refuse` it, or `queue` it.
         queue: For how many seconds it is queued at most.
-        heartbeat: After how many seconds in which nothing is said followers are sent a comment.
+        heartbeat: After how many seconds followers to whom nothing is said are sent a comment.
         kept: How many frames a follower may be behind; then it is cut off, and comes again.
+        most_bytes: How long the body of a request may be.
         most_runs: How many runs this process has at a time.
         most_followers: How many followers it has at a time.
         grace: For how many seconds runs may go on when the process ends; then they are stopped.
@@ -30,6 +31,7 @@ class AguiSettings:
     queue: float = 30.0
     heartbeat: float = 15.0
     kept: int = 4096
+    most_bytes: int = 20_000_000
     most_runs: int = 100
     most_followers: int = 1000
     grace: float = 10.0

@@ -18,6 +18,7 @@ GROUPS = {
     "opened": "opening sessions that another wrote: after an import, and with a window from now on",
     "crowd": "resuming with 50,000 other sessions on the server",
     "long": "a session of 100,000 events: resumed, replayed, looked back in, forked, rewound",
+    "agui": "following runs over HTTP: how late what is said is heard by 1,000 followers",
     "find": "finding what failed among 20,000 sessions",
     "search": "searching in 1,000,000 messages, and indexing what is said",
     "seal": "sealing 10,000 changed sessions, and checking what was sealed",
