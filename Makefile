@@ -9,7 +9,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Tests start many interpreters: what one has compiled, the others need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-agui test-matrix bench screens viewer-screens man vendor docs dist clean
+.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-agui test-deploy test-matrix bench screens viewer-screens recording man vendor docs dist clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -74,6 +74,10 @@ test-viewer: .venv/.dev  ## The viewer in a real browser: Debian's Chromium; axe
 test-agui: .venv/.dev  ## Runs followed by the official client of AG-UI, in Node; it comes by npm
 	$(PYTEST) -q tests/agui -m agui
 
+test-deploy: .venv/.dev  ## Files for systemd, Kubernetes and compose, by what reads them; where that is not here, it is skipped
+	$(INSTALL) 'kubernetes-validate>=1.30'
+	$(BIN)/pytest -q tests/deploy -m deploy
+
 test-matrix:  ## Every Python there is here, and the lowest supported dependencies
 	.ci/test-matrix
 
@@ -82,6 +86,9 @@ screens: .venv/.dev  ## The screens of docs/cli.md, written anew from what the c
 
 viewer-screens: .venv/.dev  ## The pictures of docs/viewer.md, taken anew from the demo's conversations
 	PYTHONPATH=tests $(BIN)/python -m support.pictures
+
+recording: .venv/.dev  ## The moving pictures of the README, recorded anew from the demo and from an agent that is followed word by word
+	PYTHONPATH=tests $(BIN)/python -m support.recording
 
 man: .venv/.dev  ## docs/man/session-log.1, written anew from what the commands say of themselves
 	PYTHONPATH=tests $(BIN)/python -m support.manual
