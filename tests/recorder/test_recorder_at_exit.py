@@ -251,6 +251,30 @@ def test_what_cannot_be_written_in_time_is_told_before_anything_else(
     assert 0 < last.data["lost"] == int(str(warned[0].message).split()[0]) < 600
 
 
+def test_what_is_seen_while_the_last_step_is_still_under_way_is_told_of(session_log: SessionLog) -> None:
+    under_way, may_go_on = threading.Event(), threading.Event()
+
+    def step(outbox: Any) -> None:
+        under_way.set()
+        assert may_go_on.wait(20)
+        outbox.queue([events.Custom("custom.note", {})])
+
+    recorder = SessionRecorder(session_log, "s")
+    agent: Any = Agent(model=ScriptedModel(["Yes."] * 3), hooks=[recorder], callback_handler=None)
+    agent("Are you there?")
+    assert recorder.flush()
+    (worker,) = recorder._workers
+    worker.put(step)
+    assert under_way.wait(20)
+    worker.leave("the process ended")
+    agent("And now?")
+    may_go_on.set()
+    assert recorder.flush()
+    recorder.close()
+    written, gap = happened(session_log)[-2:]
+    assert (written.type, gap.type, gap.data["error"]) == ("custom.note", "recording.gap", "the process ended")
+
+
 def test_a_recorder_that_is_closed_too_early_tells_what_is_missing(
     tcp_server: Server, proxy: FaultProxy, caplog: pytest.LogCaptureFixture
 ) -> None:

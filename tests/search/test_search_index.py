@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +37,10 @@ def indexer(log: SessionLog, index: SearchIndex) -> Iterator[Indexer]:
 
 
 def say(log: SessionLog, session_id: str, number: int, *texts: Any, agent: str = "default") -> Any:
-    return log.append(session_id, message(number, ("user", "assistant")[number % 2], *texts, agent=agent))
+    """Say something, and wait for the next millisecond: what is said within one is equally new."""
+    event_id = log.append(session_id, message(number, ("user", "assistant")[number % 2], *texts, agent=agent))
+    wait_until(lambda: time.time() * 1000 >= event_id.ms + 1, "the next millisecond")
+    return event_id
 
 
 def found(index: SearchIndex, query: str, **within: Any) -> list[str]:

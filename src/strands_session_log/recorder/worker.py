@@ -195,9 +195,13 @@ class Worker:
         with self._changed:
             if self._closing:
                 self._lose("the recorder is closed")
-            elif self._leaving:
+            elif self._leaving and self._left:
                 # Too late to be told: the gap is the last word.
                 self._losses.drop(1, self._leaving)
+                self._left += 1
+            elif self._leaving:
+                # The first: had all that waited been under way, nothing else would tell that there was more.
+                self._lose(self._leaving)
                 self._left += 1
             elif len(self._steps) >= self._buffer:
                 self._lose("the buffer is full")
