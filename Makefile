@@ -39,7 +39,7 @@ coverage: .venv/.dev  ## Which branches no test takes: a table here, every line 
 
 # What starts servers of its own, or needs none, is the same whichever is chosen.
 SUITES := contract fundamentals event_log audit encryption evidence exports retention seals session_manager recorder live storage tail replay cli moving server
-ON_SERVERS := $(addprefix tests/,$(SUITES) subscription consumers) \
+ON_SERVERS := $(addprefix tests/,$(SUITES) subscription consumers otel) \
 	--deselect tests/cli/test_demo.py --deselect tests/moving/test_moving_out.py \
 	--deselect tests/recorder/test_recorder.py \
 	--deselect tests/server/test_embedded.py --deselect tests/server/test_server_checks.py \
