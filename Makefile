@@ -9,7 +9,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Tests start many interpreters: what one has compiled, the others need not compile again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint types contracts tests coverage test-exhaustive test-servers test-container test-image test-dashboards test-viewer test-agui test-postgresql test-install test-matrix bench screens viewer-screens man vendor docs dist clean
+.PHONY: demo test lint types contracts tests coverage test-exhaustive test-servers test-container test-image test-dashboards test-viewer test-agui test-postgresql test-deploy test-install test-matrix bench screens viewer-screens recording man vendor docs dist clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -41,8 +41,9 @@ coverage: .venv/.dev  ## Which branches no test takes: a table here, every line 
 	$(BIN)/coverage report
 
 # What starts servers of its own, or needs none, is the same whichever is chosen.
-SUITES := contract fundamentals event_log audit encryption evidence exports retention seals session_manager recorder live storage tail replay cli moving server streaming forward search mcp_server agui testcases
-ON_SERVERS := $(addprefix tests/,$(SUITES) subscription consumers) \
+SUITES := contract fundamentals event_log audit encryption evidence exports retention seals session_manager recorder live storage tail replay cli moving server \
+	streaming forward search mcp_server agui testcases
+ON_SERVERS := $(addprefix tests/,$(SUITES) subscription consumers otel) \
 	--deselect tests/cli/test_demo.py --deselect tests/moving/test_moving_out.py \
 	--deselect tests/recorder/test_recorder.py \
 	--deselect tests/server/test_embedded.py --deselect tests/server/test_roles.py --deselect tests/server/test_server_checks.py \
@@ -88,6 +89,10 @@ test-postgresql: .venv/.dev  ## What may be kept in PostgreSQL, on one that is i
 	.ci/install-postgresql
 	$(BIN)/pytest -q tests/search tests/examples -m postgresql
 
+test-deploy: .venv/.dev  ## Files for systemd, Kubernetes and compose, by what reads them; where that is not here, it is skipped
+	$(INSTALL) 'kubernetes-validate>=1.30'
+	$(BIN)/pytest -q tests/deploy -m deploy
+
 test-matrix:  ## Every Python there is here, and the lowest supported dependencies
 	.ci/test-matrix
 
@@ -96,6 +101,9 @@ screens: .venv/.dev  ## The screens of docs/cli.md, written anew from what the c
 
 viewer-screens: .venv/.dev  ## The pictures of docs/viewer.md, taken anew from the demo's conversations
 	PYTHONPATH=tests $(BIN)/python -m support.pictures
+
+recording: .venv/.dev  ## The moving pictures of the README, recorded anew from the demo and from an agent that is followed word by word
+	PYTHONPATH=tests $(BIN)/python -m support.recording
 
 man: .venv/.dev  ## docs/man/session-log.1, written anew from what the commands say of themselves
 	PYTHONPATH=tests $(BIN)/python -m support.manual

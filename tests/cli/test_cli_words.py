@@ -296,7 +296,7 @@ def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
     run("index", "--index", str(tmp_path / "search.db"), "--once")
     with_json = {name for name, one in commands_in(get_command(app)) if any("--json" in it.opts for it in one.params)}
     of_keys = {f"keys {name}" for name in ("new", "list", "rotate", "shred")}
-    elsewhere = {"tail", "groups catch-up", "groups skip", "retention sweep", "witness", "forward"} | of_keys
+    elsewhere = {"tail", "groups catch-up", "groups skip", "retention sweep", "witness", "forward", "otel"} | of_keys
     assert with_json - set(calls) == elsewhere, "call the new one here, too"
     printed = {
         name: run(*name.split(), *words, "--json", exit_code=None).stdout.splitlines()

@@ -31,6 +31,7 @@ ARCHIVE = README.parent / "docs" / "archive.md"
 SEARCH = README.parent / "docs" / "search.md"
 STREAMING = README.parent / "docs" / "streaming.md"
 TESTING = README.parent / "docs" / "testing.md"
+OTEL = README.parent / "docs" / "otel.md"
 TUTORIAL = README.parent / "docs" / "tutorial.md"
 URL = re.findall(r"^\$ export SESSION_LOG_URL=(.*)$", README.read_text(), re.MULTILINE)[0]
 NOT_RUN = {
@@ -147,6 +148,12 @@ def test_the_page_about_testing_plays_a_session_again(tmp_path: Path) -> None:
     assert kept == "True"
 
 
+def test_the_page_about_traces_exports_what_it_says(tmp_path: Path) -> None:
+    spans, traces, _ = run_as_program("\n".join([*blocks_of(OTEL), "log.close()"]), tmp_path).split("\n")
+    assert spans == "['chat scripted', 'invoke_agent default']"
+    assert re.fullmatch(r"\('[0-9a-f]{32}',\)", traces)
+
+
 def test_no_other_page_has_python_that_nobody_runs() -> None:
     pages = {page.name for page in README.parent.joinpath("docs").glob("*.md") if blocks_of(page)}
     # That of the format is run beside what it is about.
@@ -160,7 +167,7 @@ def test_no_other_page_has_python_that_nobody_runs() -> None:
         ENCRYPTION.name,
         SEARCH.name,
     }
-    assert pages == {*about_agents, *about_evidence, SEARCH.name, TESTING.name, "format.md"}
+    assert pages == {*about_agents, *about_evidence, SEARCH.name, TESTING.name, OTEL.name, "format.md"}
 
 
 def test_the_page_about_seals_checks_a_proof(tmp_path: Path) -> None:

@@ -41,9 +41,7 @@ def refund(order: str, eur: int) -> str:
 
 def write(log: SessionLog) -> None:
     """Write all of them."""
-    _trip(log)
-    _refund(log)
-    _failure(log)
+    write_short_ones(log)
     _picture(log)
     _hostile(log)
     _long(log)
@@ -74,6 +72,13 @@ def cheapest(flights: list[dict]) -> dict:
     return min(flights, key=lambda one: one["price"])
 ```
 """
+
+
+def write_short_ones(log: SessionLog) -> None:
+    """Write one in which a tool failed, one that waits for a person, and one that failed."""
+    _trip(log)
+    _refund(log)
+    _failure(log)
 
 
 def _trip(log: SessionLog) -> None:

@@ -59,6 +59,6 @@ def test_the_version_is_the_one_that_is_installed() -> None:
 @pytest.mark.parametrize("extra", sorted(set(PROJECT["project"]["optional-dependencies"]) - FOR_DEVELOPERS))
 def test_what_an_extra_installs_is_used(extra: str) -> None:
     for requirement in PROJECT["project"]["optional-dependencies"][extra]:
-        name = re.split(r"[^\w-]", requirement)[0].removesuffix("-py").removesuffix("-protocol").replace("-", "_")
+        name = re.sub(r"-(py|protocol|agents)$", "", re.split(r"[^\w-]", requirement)[0]).replace("-", "_")
         name = {"pyyaml": "yaml"}.get(name, name)
         assert re.search(rf"(import|from) {name}\b|find_spec\(\"{name}\"\)", SOURCES), requirement

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import click
 import pytest
 import yaml
 from typer.main import get_command
 
+import strands_session_log
 from strands_session_log import errors
 from strands_session_log.cli.app import app
+from support.command_line import commands_in
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -34,9 +39,34 @@ def test_the_site_builds_and_every_link_in_it_leads_somewhere(tmp_path: Path) ->
         "--site-dir",
         str(tmp_path),
     ]
-    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    # `make docs` has the pages made from docstrings, too; they take several times as long as all others.
+    environment = {**os.environ, "DOCS_REFERENCE": "false"}
+    done = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     assert "An agent that remembers" in (tmp_path / "index.html").read_text(), "the README is the first page"
+    commands = (tmp_path / "reference" / "commands" / "index.html").read_text()
+    names = [name.replace(" ", "-") for name, _ in commands_in(get_command(app))]
+    assert [name for name in names if f'id="session-log-{name}"' not in commands] == []
+
+
+def test_the_reference_has_every_public_name_once() -> None:
+    listed = [one for _, _, objects in runpy.run_path(str(ROOT / ".ci" / "reference.py"))["pages"]() for one in objects]
+    public = {f"strands_session_log.{name}" for name in strands_session_log.__all__}
+    modules = {f"strands_session_log.{name}" for name in ("errors", "events", "instrumentation")}
+    assert public - modules <= set(listed)
+    assert {f"strands_session_log.errors.{name}" for name in errors.__all__} <= set(listed)
+    assert "strands_session_log_consumers.otel.session_spans" in listed
+    assert len(set(listed)) == len(listed)
+
+
+@pytest.mark.parametrize("name", ["demo", "tail-live"])
+def test_a_recording_is_a_small_picture_that_loads_nothing(name: str) -> None:
+    picture = (DOCS / "recordings" / f"{name}.svg").read_text()
+    shown = "".join(ElementTree.fromstring(picture).itertext())
+    assert {"demo": "✓ the hash chain of all events verifies", "tail-live": "A light rain jacket"}[name] in shown
+    assert len(picture) < 100_000
+    assert re.findall(r"https?://[^\"]*|href|<script|@import|url\(", picture) == ["http://www.w3.org/2000/svg"]
+    assert f"recordings/{name}.svg" in (ROOT / "README.md").read_text()
 
 
 def test_the_page_about_troubles_has_every_error_there_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from strands_session_log import SessionLog
+from strands_session_log_consumers.viewer import command
 from support import wait_until
 from support.command_line import Run
 from support.programs import COMMAND_LINE, Program
@@ -134,6 +136,15 @@ def test_a_browser_is_opened_where_there_is_one_and_it_is_wanted(
     with Program([*COMMAND_LINE, "view", "--port", "0"], env=called, stderr=subprocess.DEVNULL) as program:
         wait_until(lambda: opened.exists() and opened.read_text() == "200\n", "the browser to have its page")
         program.terminate()
+
+
+def test_whatever_the_viewer_imports_of_others_is_known_to_be_of_its_extra() -> None:
+    modules = Path(command.__file__).parent.rglob("*.py")
+    nodes = [node for module in modules for node in ast.walk(ast.parse(module.read_text()))]
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    parts = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    named = {name.partition(".")[0] for name in plain | parts} - sys.stdlib_module_names
+    assert named - {"orjson", "strands_session_log", "typer"} == set(command._EXTRA)
 
 
 def test_without_its_extra_it_says_what_to_install(log: SessionLog, environment: Mapping[str, str]) -> None:

@@ -33,7 +33,10 @@ EPILOG = (
 TOKEN_VARIABLE: Final = "SESSION_LOG_VIEWER_TOKEN"
 INDEX_VARIABLE: Final = "SESSION_LOG_SEARCH_INDEX"
 SECRET_VARIABLE: Final = "SESSION_LOG_ANSWER_SECRET"
-_EXTRA: Final = frozenset(("starlette", "uvicorn", "sse_starlette", "jinja2", "nh3", "markdown_it", "pygments"))
+_EXTRA: Final = frozenset(
+    ("anyio", "h11", "jinja2", "markdown_it", "markupsafe", "nh3", "pygments", "sse_starlette", "starlette", "uvicorn")
+)
+"""What the extra brings, with what that brings."""
 _LEAST_TOKEN: Final = 16
 _EVERYWHERE: Final = frozenset(("0.0.0.0", "::", ""))
 _GRAPHICAL: Final = ("DISPLAY", "WAYLAND_DISPLAY")
