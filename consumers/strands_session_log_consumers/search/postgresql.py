@@ -1,7 +1,7 @@
 """The index that is a schema of a PostgreSQL database, for those who have one anyhow: the same, by the same methods.
 
 Texts and their words stand apart from what is known of messages, in partitions of about six days: to be rid of what was
-removed, only those are written anew that had it. See `PostgresIndexWriter.scrub`, and docs/adr/0056.
+removed, only those are written anew that had it. See `PostgresIndexWriter.scrub`, and docs/adr/0055.
 """
 
 from __future__ import annotations
