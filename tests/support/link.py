@@ -34,6 +34,7 @@ class Faults:
     swallow: int = 0
     swallow_of: bytes = b""
     replies_flow: asyncio.Event = field(default_factory=asyncio.Event)
+    requests_flow: asyncio.Event = field(default_factory=asyncio.Event)
     reply_held: threading.Event = field(default_factory=threading.Event)
     connections: int = 0
     requests: int = 0
@@ -117,6 +118,8 @@ class Link:
         self._tail = b""
         self._faults.round_trips += 0 if self._is_setup else 1
         await asyncio.sleep(self._faults.request_delay)
+        if not self._is_setup:
+            await self._faults.requests_flow.wait()
 
     def _claim(self, data: bytes) -> None:
         if self._is_setup or self._is_swallowed:

@@ -70,6 +70,13 @@ class FaultProxy:
     def release_replies(self) -> None:
         self._do(self._faults.replies_flow.set)
 
+    def hold_requests(self) -> None:
+        """Keep back requests, as where a process stands still once it has sent them, until `release_requests()`."""
+        self._do(self._faults.requests_flow.clear)
+
+    def release_requests(self) -> None:
+        self._do(self._faults.requests_flow.set)
+
     def wait_until_held(self, timeout: float = PATIENCE) -> None:
         """Return when a reply is being held: the server has executed the request, and its client does not know."""
         if not self._faults.reply_held.wait(timeout):
@@ -122,6 +129,7 @@ class FaultProxy:
     async def _open(self) -> None:
         self._faults = Faults()
         self._faults.replies_flow.set()
+        self._faults.requests_flow.set()
         self._listen()
 
     # asyncio's own server loses a connection that it is accepting while it is closed, and its client would wait.
