@@ -163,15 +163,14 @@ class Publisher:
     Args:
         log: Where to; one attempt is made.
         session_id: The session.
-        interval: Seconds between batches.
+        interval: Seconds between batches. The first of a message waits so long, too: one that is whole then is not.
     """
 
     def __init__(self, log: EventLog, session_id: str, interval: float) -> None:
         self._store, self._cipher = log.store.with_retry_for(0), log.cipher
         self._session_id, self._interval = session_id, interval
         self._keys = log.keyspace.session(session_id)
-        self._published = self._dropped = 0
-        self._last_error = ""
+        self._published, self._dropped, self._last_error, self._sent_at = 0, 0, "", 0.0
         self._reset()
         _open.add(self)
 
@@ -243,9 +242,9 @@ class Publisher:
         self._last_error = f"{type(error).__name__}: {error}"
 
     def _run(self) -> None:
-        while self._await():
-            time.sleep(self._interval)
-            batch = self._take()
+        while (pause := self._await()) is not None:
+            time.sleep(pause)
+            batch, self._sent_at = self._take(), time.monotonic()
             try:
                 self._send(batch)
             except Exception as error:
@@ -254,13 +253,14 @@ class Publisher:
                 self._is_busy = False
                 self._changed.notify_all()
 
-    def _await(self) -> bool:
-        """Wait for something to publish; False after a while without."""
+    def _await(self) -> float | None:
+        """Wait for something to publish; returns for how many seconds to wait for more, None after a while without."""
         with self._changed:
-            if self._changed.wait_for(lambda: self._has_work, _IDLE):
-                return True
-            self._thread.rest()
-            return False
+            if not self._changed.wait_for(lambda: self._has_work, _IDLE):
+                self._thread.rest()
+                return None
+            are_begun = all(self._messages[piece.line.message].since is not None for piece in self._pieces)
+            return max(0.0, self._sent_at + self._interval - time.monotonic()) if are_begun else self._interval
 
     def _take(self) -> _Batch:
         """What is to be published now. A message that was whole before anybody heard of it is read in the log."""
