@@ -252,6 +252,12 @@ def test_what_asks_nothing_is_refused(adder: str, body: Any) -> None:
     assert refused.json()["error"]
 
 
+@pytest.mark.parametrize("settings", [{"lease": 0}, {"heartbeat": 0.0}, {"kept": 0}, {"on_busy": "wait"}])
+def test_settings_that_cannot_be_are_refused(settings: Any) -> None:
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        AguiSettings(**settings)
+
+
 def test_a_thread_that_no_agent_could_have_is_refused(adder: str) -> None:
     refused = httpx.post(adder, json=asked("1 + 2?", thread="a/b"))
     assert (refused.status_code, "path separators" in refused.json()["error"]) == (400, True)

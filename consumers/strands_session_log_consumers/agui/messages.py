@@ -58,7 +58,11 @@ def text_of(blocks: Sequence[Any]) -> str:
 
 def _text(stored: Any) -> str:
     """A text as it is stored: one with half characters has a stand-in there, and cannot be sent as it is."""
-    found = from_json(stored) if isinstance(stored, Mapping) else stored
+    try:
+        found = from_json(stored) if isinstance(stored, Mapping) else stored
+    except (ValueError, TypeError, ArithmeticError, AttributeError):
+        # Others wrote it.
+        found = None
     return found.encode("utf-8", "replace").decode() if isinstance(found, str) else ""
 
 
