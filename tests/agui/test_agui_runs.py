@@ -252,6 +252,20 @@ def test_what_asks_nothing_is_refused(adder: str, body: Any) -> None:
     assert refused.json()["error"]
 
 
+def test_all_runs_together_have_the_grace_that_is_given(session_log: SessionLog) -> None:
+    def make(run: AguiRun) -> Agent:
+        model = ScriptedModel("word " * 4000, chunk=5, pause=0.01)
+        return Agent(model=model, session_manager=run.session_manager, callback_handler=None)
+
+    with served_agui(session_log, make, AguiSettings(grace=1.0)) as url:
+        for number in range(4):
+            post(url, asked("Go on.", thread=f"s-{number}"), frames=2)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 3.5
+    ended = [one.event.data["outcome"] for one in session_log.read("s-3", types=FINISHED)]
+    assert ended == ["cancelled"]
+
+
 @pytest.mark.parametrize("settings", [{"lease": 0}, {"heartbeat": 0.0}, {"kept": 0}, {"on_busy": "wait"}])
 def test_settings_that_cannot_be_are_refused(settings: Any) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):

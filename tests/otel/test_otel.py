@@ -257,7 +257,20 @@ def test_who_takes_traces_by_the_environment_is_who_any_exporter_would_send_them
 
 
 def test_what_has_half_a_character_is_told_with_a_mark_for_it(log: SessionLog) -> None:
-    Agent(ScriptedModel("It says caf\udce9."), session_manager=ValkeySessionManager("s-1", log=log))("Hello?")
+    manager = ValkeySessionManager("s-1", log=log)
+    Agent(ScriptedModel("It says caf\udce9."), session_manager=manager, callback_handler=None)("Hello?")
     spans = session_spans(log, "s-1", content=True)
     (said, *_) = [json.loads(str((span.attributes or {})["gen_ai.output.messages"])) for span in spans]
     assert said[0]["parts"] == [{"type": "text", "content": "It says caf?."}]
+
+
+def test_spans_with_much_content_are_sent_a_few_at_a_time(
+    log: SessionLog, run: Run, collector: WebhookReceiver
+) -> None:
+    model, manager = ScriptedModel(lambda _: "word " * 100_000, chunk=100_000), ValkeySessionManager("s-1", log=log)
+    agent = Agent(model, session_manager=manager, callback_handler=None)
+    for _ in range(4):
+        agent("Hello?")
+    run("otel", "s-1", "--endpoint", endpoint(collector), "--content")
+    assert len(received(collector)) == 8
+    assert len(collector.taken) == 4

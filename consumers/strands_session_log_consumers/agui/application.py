@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from inspect import isawaitable
+from time import monotonic
 from typing import Any, Final
 
 from strands_session_log import EventId, LiveTokens, RunLease, SessionLog, SessionRuns
@@ -140,8 +141,9 @@ class AguiServing:
         await to_thread.run_sync(self._wait_for_runs, self._settings.grace)
 
     def _wait_for_runs(self, timeout: float) -> None:
+        until = monotonic() + timeout
         for worker in list(self._workers):
-            worker.join(timeout)
+            worker.join(max(0.0, until - monotonic()))
 
     async def run(self, request: Request) -> Response:
         """Begin a run and follow it; one that was begun already, by a request that was cut off, is followed only."""
