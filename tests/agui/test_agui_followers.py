@@ -61,6 +61,23 @@ def test_who_is_further_behind_than_is_kept_is_cut_off_and_comes_again(session_l
         asyncio.run(follow())
 
 
+def test_what_was_written_of_runs_is_known_before_another_begins(session_log: SessionLog) -> None:
+    async def follow() -> None:
+        hub = ThreadHub(session_log, AguiSettings())
+        with hub.channel(THREAD) as channel:
+            assert await channel.known()
+            # While the loop stands, so that nobody has read it yet.
+            session_log.append(THREAD, events.Custom(FINISHED, {"run": "run", "outcome": "success"}))
+            known = await channel.caught_up()
+            assert known is not None
+            assert not known.before("run").was_lost
+        hub.close()
+
+    session_log.append(THREAD, started("run"))
+    with SessionRuns(session_log, THREAD).acquire("run", SOON):
+        asyncio.run(follow())
+
+
 def test_who_follows_a_run_is_told_nothing_of_the_next(session_log: SessionLog) -> None:
     async def follow() -> None:
         hub = ThreadHub(session_log, AguiSettings())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from strands import Agent, tool
 from strands.types.tools import ToolContext
 
-from strands_session_log import SessionLog, SessionRuns, ValkeySessionManager, events
+from strands_session_log import LocalKeys, SessionLog, SessionRuns, ValkeySessionManager, events
 from strands_session_log.testing import ScriptedModel
 from strands_session_log_consumers.agui.conversation import FINISHED, STARTED
 from support import wait_until
@@ -161,6 +163,48 @@ def test_what_an_agent_raises_is_told_by_its_class_only(session_log: SessionLog)
     assert (last["type"], last["code"], last["message"]) == ("RUN_ERROR", "FAILED", "the run failed: ValueError")
 
 
+LEASE = 0.6
+
+
+@tool
+def block(number: int) -> str:
+    """Take up a thread for longer than a lease holds."""
+    time.sleep(2 * LEASE)
+    return "done"
+
+
+@tool
+async def block_all(number: int) -> str:
+    """Take up the event loop for as long."""
+    time.sleep(2 * LEASE)
+    return "done"
+
+
+def make_late(run: AguiRun) -> Agent:
+    time.sleep(2 * LEASE)
+    return make_adder(run)
+
+
+def make_blocking(blocking: Any, calls: int) -> Any:
+    def make(run: AguiRun) -> Agent:
+        uses = [
+            {"toolUse": {"name": blocking.tool_name, "input": {"number": number}, "toolUseId": f"call-{number}"}}
+            for number in range(calls)
+        ]
+        model = ScriptedModel(uses, "Done.")
+        return Agent(model=model, tools=[blocking], session_manager=run.session_manager, callback_handler=None)
+
+    return make
+
+
+# More calls than an event loop has threads.
+@pytest.mark.parametrize("make", [make_late, make_blocking(block_all, 1), make_blocking(block, 33)])
+def test_a_run_is_not_lost_while_it_blocks_all_it_has(session_log: SessionLog, make: Any) -> None:
+    with served_agui(session_log, make, AguiSettings(lease=LEASE, grace=SOON)) as url:
+        assert post(url, asked("1 + 2?")).last["type"] == "RUN_FINISHED"
+    assert [one.event.data["outcome"] for one in session_log.read("s", types=FINISHED)] == ["success"]
+
+
 @tool(context=True)
 def refund(tool_context: ToolContext) -> str:
     """Give money back."""
@@ -203,7 +247,61 @@ ANSWERED: Any = {**asked("x"), "messages": [{"id": "1", "role": "assistant", "co
 
 @pytest.mark.parametrize("body", [{}, asked(""), ANSWERED])
 def test_what_asks_nothing_is_refused(adder: str, body: Any) -> None:
-    assert httpx.post(adder, json=body).status_code == 422
+    refused = httpx.post(adder, json=body)
+    assert refused.status_code == 422
+    assert refused.json()["error"]
+
+
+def test_all_runs_together_have_the_grace_that_is_given(session_log: SessionLog) -> None:
+    def make(run: AguiRun) -> Agent:
+        model = ScriptedModel("word " * 4000, chunk=5, pause=0.01)
+        return Agent(model=model, session_manager=run.session_manager, callback_handler=None)
+
+    with served_agui(session_log, make, AguiSettings(grace=1.0)) as url:
+        for number in range(4):
+            post(url, asked("Go on.", thread=f"s-{number}"), frames=2)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 3.5
+    ended = [one.event.data["outcome"] for one in session_log.read("s-3", types=FINISHED)]
+    assert ended == ["cancelled"]
+
+
+@pytest.mark.parametrize("settings", [{"lease": 0}, {"heartbeat": 0.0}, {"kept": 0}, {"on_busy": "wait"}])
+def test_settings_that_cannot_be_are_refused(settings: Any) -> None:
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        AguiSettings(**settings)
+
+
+def test_a_thread_that_no_agent_could_have_is_refused(adder: str) -> None:
+    refused = httpx.post(adder, json=asked("1 + 2?", thread="a/b"))
+    assert (refused.status_code, "path separators" in refused.json()["error"]) == (400, True)
+
+
+def test_a_thread_that_cannot_be_read_is_refused_rather_than_waited_for(
+    adder: str, session_log: SessionLog, tmp_path: Path, server_url: str
+) -> None:
+    keys = LocalKeys.new(tmp_path / "keys")
+    with SessionLog.connect(server_url, namespace=session_log.namespace, encryption=keys) as encrypted:
+        Agent(ScriptedModel("Hello."), session_manager=ValkeySessionManager("s", log=encrypted))("Hello?")
+    assert httpx.get(f"{adder}/threads/s", timeout=SOON).status_code == 503
+    assert httpx.post(adder, json=asked("1 + 2?"), timeout=SOON).status_code == 503
+    assert SessionRuns(session_log, "s").current() is None
+
+
+def test_what_has_half_a_character_is_shown_with_a_mark_for_it(session_log: SessionLog) -> None:
+    @tool
+    def look() -> str:
+        """Look into a file."""
+        return "caf\udce9"
+
+    def make(run: AguiRun) -> Agent:
+        model = ScriptedModel([{"toolUse": {"name": "look", "input": {}, "toolUseId": "1"}}], "It says caf\udce9.")
+        return Agent(model=model, tools=[look], session_manager=run.session_manager, callback_handler=None)
+
+    with served_agui(session_log, make) as url:
+        seen = post(url, asked("What does it say?"))
+        assert seen.said[-2:] == [("tool", "caf?"), ("assistant", "It says caf?.")]
+        assert get(url).messages == seen.messages
 
 
 def test_who_is_not_authorized_neither_runs_nor_follows_nor_stops(session_log: SessionLog) -> None:

@@ -54,3 +54,12 @@ def test_the_lease_goes_with_the_session(session_log: SessionLog) -> None:
 def test_a_run_has_an_id_as_a_session_has(session_log: SessionLog, run_id: str) -> None:
     with pytest.raises(errors.InvalidIdError):
         SessionRuns(session_log, "s").acquire(run_id)
+    # An empty one above all is not any.
+    with pytest.raises(errors.InvalidIdError):
+        SessionRuns(session_log, "s").stop(run_id)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_lease_is_held_for_a_while(session_log: SessionLog, seconds: float) -> None:
+    with pytest.raises(errors.InvalidSettingError, match="seconds"):
+        SessionRuns(session_log, "s").acquire("one", seconds)

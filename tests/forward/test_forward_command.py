@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,6 +97,19 @@ def test_one_that_wants_nothing_any_more_is_told_of_by_the_exit_code(
     said = run("forward", f"{receiver.url}?key=secret", "--unsigned", exit_code=1).stderr
     assert "wants no more events (410 Gone)" in said
     assert "key=secret" not in said
+
+
+def test_metrics_need_an_extra_only_where_they_are_wanted(
+    log: SessionLog, run: Run, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [one for one in sys.modules if one.startswith("prometheus_client") or one.endswith("forward.counting")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    receiver.way = lambda handling, _: handling.answer(410)
+    log.append("s-1", note(1))
+    run("forward", receiver.url, "--unsigned", exit_code=1)
+    said = run("forward", receiver.url, "--unsigned", "--metrics-port", "0", exit_code=2).stderr
+    assert "strands-session-log[metrics]" in said
 
 
 @pytest.mark.parametrize(

@@ -235,3 +235,42 @@ def test_an_encrypted_session_is_not_exported_without_its_key(
     with SessionLog.connect(server_url, log.namespace, encryption=LocalKeys.new(tmp_path / "keys")) as sealed:
         sealed.append("s-1", events.InvocationStarted({"invocation": "a"}, "a"))
     assert "is encrypted" in run("otel", "s-1", "--endpoint", f"http://{HOST}:{free_port()}", exit_code=6).stderr
+
+
+def test_one_session_that_cannot_be_read_keeps_none_of_the_others_from_being_exported(
+    talks: SessionLog, server_url: str, tmp_path: Path, run: Run, collector: WebhookReceiver
+) -> None:
+    with SessionLog.connect(server_url, talks.namespace, encryption=LocalKeys.new(tmp_path / "keys")) as sealed:
+        sealed.append("a-1", events.InvocationStarted({"invocation": "a"}, "a"))
+    done = run("otel", "--all", "--endpoint", endpoint(collector), exit_code=1)
+    assert "a-1: event" in done.stderr
+    assert {line.partition(":")[0] for line in done.stdout.splitlines()} == {*talks.session_ids()} - {"a-1"}
+
+
+def test_who_takes_traces_by_the_environment_is_who_any_exporter_would_send_them_to(
+    talks: SessionLog, run: Run, collector: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{HOST}:{free_port()}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", collector.url)
+    run("otel", TRIP)
+    assert received(collector)
+
+
+def test_what_has_half_a_character_is_told_with_a_mark_for_it(log: SessionLog) -> None:
+    manager = ValkeySessionManager("s-1", log=log)
+    Agent(ScriptedModel("It says caf\udce9."), session_manager=manager, callback_handler=None)("Hello?")
+    spans = session_spans(log, "s-1", content=True)
+    (said, *_) = [json.loads(str((span.attributes or {})["gen_ai.output.messages"])) for span in spans]
+    assert said[0]["parts"] == [{"type": "text", "content": "It says caf?."}]
+
+
+def test_spans_with_much_content_are_sent_a_few_at_a_time(
+    log: SessionLog, run: Run, collector: WebhookReceiver
+) -> None:
+    model, manager = ScriptedModel(lambda _: "word " * 100_000, chunk=100_000), ValkeySessionManager("s-1", log=log)
+    agent = Agent(model, session_manager=manager, callback_handler=None)
+    for _ in range(4):
+        agent("Hello?")
+    run("otel", "s-1", "--endpoint", endpoint(collector), "--content")
+    assert len(received(collector)) == 8
+    assert len(collector.taken) == 4

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import signal
+import sys
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -40,6 +41,17 @@ def test_what_was_indexed_is_found_with_its_place(talk: SessionLog, run: Run, fi
     assert talk.event("s-42", line["id"]).event.type == "message.added"
     assert run("search", "pack", "--role", "assistant", exit_code=1).stdout == ""
     assert run("search", "pack", "--since", "-1h", "--agent", "default", "--session", "s-42").stdout
+
+
+def test_metrics_need_an_extra_only_where_they_are_wanted(
+    talk: SessionLog, run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [one for one in sys.modules if one.startswith("prometheus_client") or one.endswith("search.counting")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    assert "Indexed 4 messages" in run("index", "--once").stderr
+    said = run("index", "--once", "--metrics-port", "0", exit_code=2).stderr
+    assert "strands-session-log[metrics]" in said
 
 
 def test_what_cannot_be_searched_is_told_in_one_line(talk: SessionLog, run: Run, file: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from inspect import isawaitable
+from time import monotonic
 from typing import Any, Final
 
 from strands_session_log import EventId, LiveTokens, RunLease, SessionLog, SessionRuns
@@ -31,7 +32,7 @@ try:
 except ImportError as missing:
     raise MissingExtraError("agui", "serving AG-UI") from missing
 
-from .channel import ThreadHub
+from .channel import ThreadHub, ThreadUnreadableError
 from .conversation import RunBefore
 from .frames import position_of
 from .messages import NothingToAskError, answers_of, check_asks
@@ -73,6 +74,8 @@ def app(
         RunInProgressError: partial(_refused, 409),
         SessionNotFoundError: partial(_refused, 404),
         ServerUnavailableError: partial(_refused, 503),
+        ThreadUnreadableError: partial(_refused, 503),
+        HTTPException: _refused_as_told,
     }
     made = Starlette(routes=routes, exception_handlers=handlers, lifespan=serving.lifespan)
     made.state.agui = serving
@@ -98,6 +101,10 @@ def mount(other: Any, path: str, log: SessionLog, make_agent: MakeAgent, **optio
 
 async def _refused(status: int, request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, status)
+
+
+async def _refused_as_told(request: Request, error: HTTPException) -> Response:
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
 class AguiServing:
@@ -134,8 +141,9 @@ class AguiServing:
         await to_thread.run_sync(self._wait_for_runs, self._settings.grace)
 
     def _wait_for_runs(self, timeout: float) -> None:
+        until = monotonic() + timeout
         for worker in list(self._workers):
-            worker.join(timeout)
+            worker.join(max(0.0, until - monotonic()))
 
     async def run(self, request: Request) -> Response:
         """Begin a run and follow it; one that was begun already, by a request that was cut off, is followed only."""
@@ -162,8 +170,7 @@ class AguiServing:
             raise
         tokens = LiveTokens(self._log, asked.thread_id, interval=0.02)
         run = AguiRun(asked, manager, tokens, user, before.goes_on)
-        agent_id, ended = self._settings.agent_id, self._workers.discard
-        worker = RunWorker(self._log, run, self._make_agent, lease, agent_id, ended)
+        worker = RunWorker(self._log, run, self._make_agent, lease, self._settings, self._workers.discard)
         self._workers.add(worker)
         worker.start()
         return await self._following(asked.thread_id, started.revision)
@@ -198,7 +205,7 @@ class AguiServing:
         except SessionNotFoundError:
             return RunBefore()
         with self._hub.channel(asked.thread_id) as channel:
-            known = await channel.known()
+            known = await channel.caught_up()
             return known.before(asked.run_id) if known else RunBefore()
 
     async def follow(self, request: Request) -> Response:
@@ -208,7 +215,8 @@ class AguiServing:
         after = request.query_params.get("after") or request.headers.get("last-event-id") or ""
         position, is_whole = position_of(after) if after else (None, False)
         head: EventId = await to_thread.run_sync(self._log.head, thread_id)
-        if position and is_whole and position.event >= head and not await self._is_running(thread_id):
+        is_running = await self._is_running(thread_id)
+        if position and is_whole and position.event >= head and not is_running:
             return Response(status_code=204)
         return await self._following(thread_id, 0, after)
 

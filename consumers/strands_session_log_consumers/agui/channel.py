@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from ag_ui.core import BaseEvent
 from anyio import to_thread
 
 from strands_session_log import START, LivePosition, SessionLog, SessionRuns
-from strands_session_log.errors import LogForkedError, SessionLogError
+from strands_session_log.errors import (
+    LogForkedError,
+    RevisionNotFoundError,
+    ServerUnavailableError,
+    SessionLogError,
+    SessionNotFoundError,
+)
 
 from .conversation import OTHERS, RUNS, ThreadConversation
 from .frames import KeptFrames, begun_again, told_anew
@@ -22,8 +28,23 @@ from .settings import AguiSettings
 logger = logging.getLogger(__name__)
 
 _AGAIN: Final = 1.0
+_GONE: Final = (LogForkedError, SessionNotFoundError, RevisionNotFoundError)
 _LINGER: Final = 5.0
 """Seconds for which a thread is followed on when nobody follows: a page that is loaded anew comes back."""
+
+
+class ThreadUnreadableError(Exception):
+    """A thread cannot be read: its content is encrypted, damaged, or none that a front end could show.
+
+    What is wrong may quote what somebody wrote: that is for the server's log.
+
+    Attributes:
+        thread_id: The thread.
+    """
+
+    def __init__(self, thread_id: str) -> None:
+        self.thread_id = thread_id
+        super().__init__(f"thread {thread_id!r} cannot be read for now")
 
 
 class ThreadChannel:
@@ -36,7 +57,7 @@ class ThreadChannel:
 
     Attributes:
         conversation: What is known of it; None before it was read.
-        is_gone: Whether there is no such session any more.
+        is_gone: Whether it is followed no longer: there is no such session any more, or it cannot be read.
     """
 
     def __init__(self, log: SessionLog, thread_id: str, settings: AguiSettings) -> None:
@@ -46,6 +67,7 @@ class ThreadChannel:
         self._position = LivePosition()
         self.conversation: ThreadConversation | None = None
         self.is_gone = False
+        self._trouble: Exception | None = None
         self._tasks = [asyncio.create_task(part()) for part in (self._follow, self._guard, self._beat)]
 
     def close(self) -> None:
@@ -56,14 +78,32 @@ class ThreadChannel:
         self._wake()
 
     async def known(self, revision: int = 0) -> ThreadConversation | None:
-        """What is known once an event was read; None if the session is gone."""
+        """What is known once an event was read; None if the session is gone.
+
+        Raises:
+            ThreadUnreadableError: It cannot be read.
+        """
         with _woken(self._waiting) as news:
             while not self.is_gone:
                 if self.conversation and self.conversation.revision >= revision:
                     return self.conversation
                 news.clear()
                 await news.wait()
+        if self._trouble:
+            raise ThreadUnreadableError(self._thread_id) from self._trouble
         return None
+
+    async def caught_up(self) -> ThreadConversation | None:
+        """What is known once all was read that was written of runs by now; else as `known`."""
+        found = await self.known()
+        try:
+            newest = await to_thread.run_sync(self._newest, found.revision) if found else 0
+        except _GONE:
+            return None
+        return await self.known(newest)
+
+    def _newest(self, known: int) -> int:
+        return max((one.id.revision for one in self._log.read(self._thread_id, known, types=RUNS)), default=known)
 
     async def frames(self, revision: int, after: str = "") -> AsyncIterator[bytes]:
         """All that is known once an event was read, and then what happens, until the run is over.
@@ -72,7 +112,9 @@ class ThreadChannel:
             revision: Of the event.
             after: The id of the last frame that is known: if it is kept, only what followed is told.
         """
-        conversation = await self.known(revision)
+        conversation = None
+        with suppress(ThreadUnreadableError):
+            conversation = await self.known(revision)
         if conversation is None:
             return
         with _woken(self._watching) as news:
@@ -118,14 +160,19 @@ class ThreadChannel:
         while not self.is_gone:
             try:
                 await self._read()
-            except LogForkedError:
-                self.is_gone = True
-                self._wake()
-            except SessionLogError as error:
+            except _GONE:
+                self._end()
+            except ServerUnavailableError as error:
                 logger.debug("thread=<%s>, error=<%s> | reading it again", self._thread_id, error)
-                self.is_gone = isinstance(error, LookupError)
-                self._wake()
                 await asyncio.sleep(_AGAIN)
+            except Exception as error:
+                logger.warning("thread=<%s>, error=<%s> | it cannot be read", self._thread_id, error)
+                self._end(error)
+
+    def _end(self, trouble: Exception | None = None) -> None:
+        """Whoever follows is to come again."""
+        self._trouble, self.is_gone = trouble, True
+        self._wake()
 
     async def _read(self) -> None:
         was_in = self.conversation.run if self.conversation else ""

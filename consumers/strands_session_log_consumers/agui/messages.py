@@ -19,6 +19,8 @@ from ag_ui.core import (
     UserMessage,
 )
 
+from strands_session_log import from_json
+
 from .media import shown_parts
 
 _NONE: Final[Mapping[str, str]] = {}
@@ -51,12 +53,22 @@ def shown(message: Mapping[str, Any], message_id: str, answers: Mapping[str, str
 
 def text_of(blocks: Sequence[Any]) -> str:
     """The text of content blocks."""
-    return "".join(block["text"] for block in blocks if isinstance(block.get("text"), str))
+    return "".join(_text(block.get("text")) for block in blocks)
+
+
+def _text(stored: Any) -> str:
+    """A text as it is stored: one with half characters has a stand-in there, and cannot be sent as it is."""
+    try:
+        found = from_json(stored) if isinstance(stored, Mapping) else stored
+    except (ValueError, TypeError, ArithmeticError, AttributeError):
+        # Others wrote it.
+        found = None
+    return found.encode("utf-8", "replace").decode() if isinstance(found, str) else ""
 
 
 def _reasoning(blocks: Sequence[Any], message_id: str) -> Iterator[Message]:
     for number, block in enumerate(blocks):
-        text = ((block.get("reasoningContent") or {}).get("reasoningText") or {}).get("text")
+        text = _text(((block.get("reasoningContent") or {}).get("reasoningText") or {}).get("text"))
         if text:
             yield ReasoningMessage(id=reasoning_id(message_id, number), content=text)
 
@@ -76,7 +88,7 @@ def _answer(blocks: Sequence[Any], message_id: str) -> Iterator[Message]:
 def tool_call(tool_use: Mapping[str, Any]) -> ToolCall:
     """A call of a tool."""
     arguments = json.dumps(tool_use.get("input") or {}, ensure_ascii=False, separators=(",", ":"))
-    return ToolCall(id=tool_use["toolUseId"], function=FunctionCall(name=tool_use["name"], arguments=arguments))
+    return ToolCall(id=tool_use["toolUseId"], function=FunctionCall(name=_text(tool_use["name"]), arguments=arguments))
 
 
 def _results(blocks: Sequence[Any], message_id: str, answers: Mapping[str, str]) -> Iterator[ToolMessage]:
@@ -89,7 +101,7 @@ def _results(blocks: Sequence[Any], message_id: str, answers: Mapping[str, str])
 
 
 def _told(content: Sequence[Any]) -> str:
-    return "\n".join(one["text"] if "text" in one else json.dumps(one, ensure_ascii=False) for one in content)
+    return "\n".join(_text(one["text"]) if "text" in one else json.dumps(one, ensure_ascii=False) for one in content)
 
 
 def check_asks(asked: RunAgentInput) -> str:

@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from ag_ui.core import BaseEvent, RunAgentInput
 
 from strands_session_log import EventId, LiveTokens, Recorded, RunLease, SessionLog, SessionRuns, ValkeySessionManager
-from strands_session_log.errors import MissingExtraError, RunInProgressError, RunLeaseLostError, SessionLogError
+from strands_session_log.errors import (
+    InvalidIdError,
+    MissingExtraError,
+    RunInProgressError,
+    RunLeaseLostError,
+    SessionLogError,
+)
 from strands_session_log.events import Custom
 
 from .conversation import FINISHED, STARTED, TOLD
+from .holding import LeaseHolder
 from .messages import NothingToAskError, prompt_of
 from .settings import AguiSettings
 from .wrapped import SpeaksAgui, as_told, run_wrapped
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_BEAT: Final = 1.0
+_BEAT: Final = 0.5
 """Seconds between two looks whether the run is to stop."""
 
 
@@ -120,9 +127,16 @@ def begin_run(
     open_run: str,
     settings: AguiSettings,
 ) -> tuple[ValkeySessionManager, EventId]:
-    """Write down that a run begins, and that one before it was lost, if that is so."""
+    """Write down that a run begins, and that one before it was lost, if that is so.
+
+    Raises:
+        InvalidIdError: The thread's id can be one of the log, and none of an agent.
+    """
     thread_id = asked.thread_id
-    manager = ValkeySessionManager(thread_id, log=log)
+    try:
+        manager = ValkeySessionManager(thread_id, log=log)
+    except ValueError as error:
+        raise InvalidIdError("threadId", thread_id, "must not contain path separators") from error
     if open_run and open_run != lease.run_id:
         _note_lost(log, thread_id, open_run, settings.agent_id)
     begun = {"run": lease.run_id, "message": ids.message, **({"answers": ids.answers} if ids.answers else {})}
@@ -159,7 +173,7 @@ class RunWorker:
         run: The run.
         make_agent: Makes the agent.
         lease: Of the run.
-        agent_id: The agent that is shown.
+        settings: How it is held, and which agent is shown.
         ended: Called when it has ended.
     """
 
@@ -169,11 +183,12 @@ class RunWorker:
         run: AguiRun,
         make_agent: MakeAgent,
         lease: RunLease,
-        agent_id: str,
+        settings: AguiSettings,
         ended: Callable[[RunWorker], None],
     ) -> None:
         self._log, self._run, self._make_agent, self._lease = log, run, make_agent, lease
-        self._agent_id, self._ended = agent_id, ended
+        self._agent_id, self._ended = settings.agent_id, ended
+        self._holder = LeaseHolder(lease, settings.lease)
         self._is_to_stop = self._was_stopped = False
         self._thread = Thread(target=self._work, name=f"agui-{lease.run_id[:32]}", daemon=True)
 
@@ -192,10 +207,12 @@ class RunWorker:
 
     def _work(self) -> None:
         try:
-            outcome = asyncio.run(self._outcome())
-            self._run.live_tokens.flush(1.0)
-            finished = {"run": self._lease.run_id, **outcome}
-            self._log.append(self._run.input.thread_id, Custom(FINISHED, finished, self._agent_id))
+            with self._holder:
+                outcome = asyncio.run(self._outcome())
+                self._run.live_tokens.flush(1.0)
+                self._holder.check()
+                finished = {"run": self._lease.run_id, **outcome}
+                self._log.append(self._run.input.thread_id, Custom(FINISHED, finished, self._agent_id))
         except Exception as error:
             # Who follows is told as soon as the lease has run out, by whoever sees that.
             logger.warning("run=<%s>, error=<%s> | the end of a run was not noted", self._lease.run_id, error)
@@ -208,6 +225,7 @@ class RunWorker:
         try:
             agent = self._make_agent(self._run)
             agent = await agent if isawaitable(agent) else agent
+            self._holder.check()
             if not isinstance(agent, SpeaksAgui):
                 return await self._asked(agent)
             outcome = await self._called(run_wrapped(agent, self._run.input, self._tell), self._run.cancel)
@@ -230,7 +248,8 @@ class RunWorker:
         calling = asyncio.ensure_future(call)
         try:
             while not (await asyncio.wait([calling], timeout=_BEAT))[0]:
-                if await asyncio.to_thread(self._hears_stop):
+                self._holder.check()
+                if self._is_to_stop or self._holder.is_to_stop:
                     self._was_stopped = True
                     if cancel() is False:
                         # It has made its agent itself, so there is nothing that could be asked to end.
@@ -242,15 +261,6 @@ class RunWorker:
     async def _tell(self, event: BaseEvent) -> None:
         told = Custom(TOLD, {"run": self._lease.run_id, "event": as_told(event)}, self._agent_id)
         await asyncio.to_thread(self._log.append, self._run.input.thread_id, told)
-
-    def _hears_stop(self) -> bool:
-        try:
-            return self._lease.renew() or self._is_to_stop
-        except RunLeaseLostError:
-            raise
-        except SessionLogError:
-            # The server is away: the agent will notice, and the lease may hold until it is back.
-            return self._is_to_stop
 
 
 def _has_answered(messages: Sequence[Mapping[str, Any]]) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
+
+from strands_session_log.errors import check_choice, check_seconds, check_whole
 
 OnBusy: TypeAlias = Literal["refuse", "queue"]
 
@@ -35,3 +37,15 @@ class AguiSettings:
     most_runs: int = 100
     most_followers: int = 1000
     grace: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            ValueError: When a setting is none.
+        """
+        for name, least in (("lease", 0.1), ("heartbeat", 0.01), ("queue", 0.0), ("grace", 0.0)):
+            check_seconds(name, getattr(self, name), least)
+        for name in ("kept", "most_bytes", "most_runs", "most_followers"):
+            check_whole(name, getattr(self, name), 1)
+        check_choice("on_busy", self.on_busy, get_args(OnBusy))

@@ -28,6 +28,8 @@ from strands_session_log.cli.api import (
 from .settings import ForwardSettings
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from .counting import ForwardMetrics
     from .service import Forwarded
     from .signing import WebhookSigner
@@ -148,10 +150,17 @@ def command(
         patience=patience,
         claim_after=claim_after,
     )
+    with opened(ctx, url, namespace) as log, serving_metrics(metrics_host, metrics_port) as registry:
+        asyncio.run(_forward(log, receiver, signer, settings, as_json, _metrics(registry)))
+
+
+def _metrics(registry: CollectorRegistry | None) -> ForwardMetrics | None:
+    if registry is None:
+        return None
+    # It needs an extra that forwarding does without.
     from .counting import ForwardMetrics
 
-    with opened(ctx, url, namespace) as log, serving_metrics(metrics_host, metrics_port) as registry:
-        asyncio.run(_forward(log, receiver, signer, settings, as_json, ForwardMetrics(registry)))
+    return ForwardMetrics(registry)
 
 
 async def _forward(
@@ -160,7 +169,7 @@ async def _forward(
     signer: WebhookSigner,
     settings: ForwardSettings,
     as_json: bool,
-    metrics: ForwardMetrics,
+    metrics: ForwardMetrics | None,
 ) -> None:
     from .receiver import Receiver
     from .service import Forwarder, ReceiverGoneError

@@ -6,16 +6,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from strands_session_log import Deliveries, Delivery, SessionLog, Subscriber
 from strands_session_log.errors import DeliveryLostError, SessionLogError
 from strands_session_log.exports.cloudevents import CloudEvent, delivery_event
 
 from .availability import Availability, StoppingError
-from .counting import ForwardMetrics
 from .receiver import Answer, Receiver, Verdict
 from .settings import ForwardSettings
+
+if TYPE_CHECKING:
+    from .counting import ForwardMetrics
 
 logger = logging.getLogger(__name__)
 

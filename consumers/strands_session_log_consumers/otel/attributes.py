@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from strands_session_log import from_json
+
 OPERATION: Final = "gen_ai.operation.name"
 CONVERSATION: Final = "gen_ai.conversation.id"
 PROVIDER: Final = "gen_ai.provider.name"
@@ -93,10 +95,20 @@ def _blocks(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [block for block in content if isinstance(block, Mapping)] if isinstance(content, (list, tuple)) else []
 
 
+def _text(stored: Any) -> Any:
+    """A text as it is stored: one with half characters has a stand-in there."""
+    try:
+        found = from_json(stored) if isinstance(stored, Mapping) else stored
+    except (ValueError, TypeError, ArithmeticError, AttributeError):
+        # Others wrote it.
+        found = None
+    return written(found) if isinstance(found, str) else stored
+
+
 def _part(block: Mapping[str, Any]) -> dict[str, Any]:
     """A block of content as a part of a message; of pictures and documents, that they were there."""
     if "text" in block:
-        return {"type": "text", "content": block["text"]}
+        return {"type": "text", "content": _text(block["text"])}
     kind, value = next(((name, one) for name, one in block.items() if isinstance(one, Mapping)), ("unknown", {}))
     if kind == "toolUse":
         return {
@@ -113,7 +125,7 @@ def _part(block: Mapping[str, Any]) -> dict[str, Any]:
         }
     if kind == "reasoningContent":
         thought = value.get("reasoningText")
-        return {"type": "reasoning", "content": thought.get("text") if isinstance(thought, Mapping) else None}
+        return {"type": "reasoning", "content": _text(thought.get("text")) if isinstance(thought, Mapping) else None}
     if kind in _MEDIA:
         return {"type": kind, "format": value.get("format"), "omitted": True}
     return {"type": "json", "content": block["json"]} if "json" in block else {"type": kind, "omitted": True}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final
 
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -19,6 +18,8 @@ from .attributes import UNFINISHED
 from .spans import session_spans
 
 _BATCH: Final = 512
+_CHARACTERS: Final = 1_000_000
+"""After so many of content a batch is handed over: receivers take requests of some megabytes."""
 _PATH: Final = "/v1/traces"
 _SERVICE: Final = "strands-agents"
 
@@ -85,7 +86,7 @@ def otlp_exporter(endpoint: str | None = None) -> SpanExporter:
 def export_session(
     log: SessionLog, session_id: str, exporter: SpanExporter, *, content: bool = False
 ) -> ExportedSession:
-    """Hand the spans of a session to an exporter, some hundreds at a time.
+    """Hand the spans of a session to an exporter, some hundreds at a time, or fewer that have much content.
 
     Args:
         log: The log.
@@ -114,5 +115,12 @@ def _resource() -> Resource:
 
 
 def _batches(spans: Iterator[ReadableSpan]) -> Iterator[list[ReadableSpan]]:
-    while batch := list(islice(spans, _BATCH)):
+    batch, size = list[ReadableSpan](), 0
+    for span in spans:
+        batch.append(span)
+        size += sum(len(value) for value in (span.attributes or {}).values() if isinstance(value, str))
+        if len(batch) >= _BATCH or size >= _CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch

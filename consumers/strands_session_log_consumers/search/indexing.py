@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,11 @@ from .indexer import Indexer, IndexSummary
 from .opening import open_index
 from .options import IndexOption, path_of
 from .stores import SearchStore
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from .counting import IndexMetrics
 
 EPILOG = (
     "Examples:\n\nsession-log index --index search.db\n\nsession-log index --index search.db --once\n\n"
@@ -47,11 +52,8 @@ def command(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     path = path_of(index)
     with opened(ctx, url, namespace) as log, serving_metrics(metrics_host, metrics_port) as registry:
-        # Here, because a list of all commands need not have it.
-        from .counting import IndexMetrics
-
         found = open_index(path, log.namespace, create=True)
-        with Indexer(log, found, IndexMetrics(registry)) as indexer:
+        with Indexer(log, found, _metrics(registry)) as indexer:
             if rebuild:
                 indexer.rebuild()
             stop = Event()
@@ -61,6 +63,15 @@ def command(
                 _tell(indexer.sync(stop.is_set), found)
             else:
                 indexer.run(stop, lambda summary: _tell(summary, found))
+
+
+def _metrics(registry: CollectorRegistry | None) -> IndexMetrics | None:
+    if registry is None:
+        return None
+    # It needs an extra that indexing does without.
+    from .counting import IndexMetrics
+
+    return IndexMetrics(registry)
 
 
 def _tell(summary: IndexSummary, index: SearchStore) -> None:

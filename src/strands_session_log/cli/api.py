@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import MissingExtraError
 from .context import opened
 from .exit_codes import Code, fail
 from .options import PANEL, JsonOption, NamespaceOption, UrlOption
@@ -41,16 +42,27 @@ MetricsHostOption = Annotated[str, typer.Option(metavar="ADDRESS", help="Address
 @contextmanager
 def serving_metrics(
     host: str, port: int | None, registry: CollectorRegistry | None = None
-) -> Iterator[CollectorRegistry]:
-    """A registry of metrics that is served meanwhile.
+) -> Iterator[CollectorRegistry | None]:
+    """A registry of metrics that is served meanwhile; None where none is wanted.
 
     Args:
         host: Address to listen on.
         port: Port to listen on; 0 for any, None to serve nothing.
         registry: Which; one that has metrics of the process if left out.
+
+    Raises:
+        MissingExtraError: When metrics are to be served, and the extra `metrics` is not installed.
     """
+    if port is None and registry is None:
+        yield None
+        return
     # Here, because most commands serve none.
-    from prometheus_client import disable_created_metrics, start_http_server
+    try:
+        from prometheus_client import disable_created_metrics, start_http_server
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "prometheus_client":
+            raise
+        raise MissingExtraError("metrics", "serving metrics") from error
 
     # A gauge beside every counter that says when it began: nobody asks for it.
     disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from ..errors import NotCopied, RunInProgressError, RunLeaseLostError, check_log, refuse_unknown
+from ..errors import NotCopied, RunInProgressError, RunLeaseLostError, check_log, check_seconds, refuse_unknown
 from ..event_log.diagnosis import naming
 from ..ids import check_id
 from ..scripts.runs import RunAction, RunReply, change_run, run_held
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .log import SessionLog
 
 _KEY = ("hash", "delete the key: who holds the lease loses it, and ends the run")
+_LEAST = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,10 @@ class SessionRuns(NotCopied):
 
         Raises:
             InvalidIdError: When the run id cannot be one.
+            InvalidSettingError: When the seconds are none.
             RunInProgressError: When another one is in progress.
         """
+        check_seconds("seconds", seconds, _LEAST)
         token = uuid4().hex
         reply = self._change("acquire", check_id("run_id", run_id), token, seconds)
         if reply.outcome == "held":
@@ -90,8 +93,12 @@ class SessionRuns(NotCopied):
 
         Returns:
             Whether it is in progress.
+
+        Raises:
+            InvalidIdError: When the run id cannot be one.
         """
-        return self._change("stop", run_id or "", "", 0).outcome == "done"
+        named = "" if run_id is None else check_id("run_id", run_id)
+        return self._change("stop", named, "", 0).outcome == "done"
 
     def _change(self, action: RunAction, run_id: str, token: str, seconds: float) -> RunReply:
         with self._naming():
