@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from copy import deepcopy
 from threading import Event
 from typing import Any
@@ -155,7 +156,18 @@ def test_an_id_of_another_replica_is_told_all_of_the_thread(session_log: Session
     asyncio.run(follow())
 
 
+JSON = {"Content-Type": "application/json"}
+
+
 @pytest.mark.parametrize("size", [1000, 1001])
 def test_a_request_that_is_too_long_is_refused(session_log: SessionLog, size: int) -> None:
     with served_agui(session_log, lambda run: None, AguiSettings(most_bytes=1000)) as url:
-        assert httpx.post(url, content=b" " * size).status_code == (422 if size == 1000 else 413)
+        assert httpx.post(url, content=b" " * size, headers=JSON).status_code == (422 if size == 1000 else 413)
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_what_a_page_of_another_site_may_send_unasked_begins_no_run(session_log: SessionLog, kind: str) -> None:
+    with served_agui(session_log, lambda run: None) as url:
+        content = json.dumps(asked("Hello?"))
+        assert httpx.post(url, content=content, headers={"Content-Type": kind}).status_code == 415
+    assert not session_log.sessions()

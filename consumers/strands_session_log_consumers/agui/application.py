@@ -176,6 +176,9 @@ class AguiServing:
         return await self._following(asked.thread_id, started.revision)
 
     async def _body(self, request: Request) -> bytes:
+        # What a page of another site may send without being asked for leave is never that.
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise HTTPException(415, "send application/json")
         most, found = self._settings.most_bytes, bytearray()
         async for chunk in request.stream():
             found += chunk
