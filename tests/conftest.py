@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import math
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -78,8 +79,14 @@ def leftovers() -> Iterator[Leftovers]:
 
 @pytest.fixture(autouse=True)
 def _nothing_stays(request: pytest.FixtureRequest, leftovers: Leftovers) -> Iterator[None]:
+    root = logging.getLogger()
+    level, handlers = root.level, [*root.handlers]
     with leftovers.of(request.node.nodeid):
         yield
+    # Commands, and servers of others, set up logging for a process that is theirs.
+    root.setLevel(level)
+    for handler in set(root.handlers) - {*handlers}:
+        root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
