@@ -323,6 +323,16 @@ def test_a_forged_event_of_a_time_to_come_does_not_stop_it(
     assert sorted(found(index, "words")) == ["a/1", "b/1"]
 
 
+def test_one_may_empty_it_while_another_follows(log: SessionLog, index: SearchStore, indexer: Indexer) -> None:
+    say(log, "a", 0, "first words")
+    indexer.sync()
+    with Indexer(log, index) as other:
+        other.rebuild()
+    say(log, "a", 1, "more words")
+    indexer.sync()
+    assert found(index, "words") == ["a/2", "a/1"]
+
+
 def test_two_that_change_it_never_take_one_session_for_another(log: SessionLog, index: SearchStore) -> None:
     say(log, "a", 0, "of the first")
     say(log, "b", 0, "of the second")

@@ -67,8 +67,6 @@ class PostgresIndexWriter:
             except BaseException:
                 with suppress(psycopg.Error):
                     self._connection.execute("ROLLBACK")
-                # What a partition or a session was, it may not be any more.
-                self._partitions.clear()
                 raise
             finally:
                 self._forget_pending()
@@ -81,8 +79,9 @@ class PostgresIndexWriter:
         self._begin()
 
     def _begin(self) -> None:
-        # What was looked up outside of it may be another's by now.
+        # What was looked up outside of it may be another's by now, or gone.
         self._numbers.clear()
+        self._partitions.clear()
         self._execute("BEGIN")
         self._execute("SELECT pg_advisory_xact_lock(hashtext(%s))", self._database.schema)
 
