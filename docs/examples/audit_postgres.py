@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from strands_session_log import SessionLog, Subscriber, SyncDelivery
+from strands_session_log import SessionLog, Subscriber, SyncDelivery, from_json
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS said (
@@ -20,6 +20,11 @@ INSERT = "INSERT INTO said VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (session,
 ERASE = "UPDATE said SET content = NULL WHERE session = %s AND id = ANY(%s)"
 DELETE = "DELETE FROM said WHERE session = %s AND at <= %s"
 TYPES = ("message.added", "payload.erased", "session.deleted")
+
+
+def plain(text: Any) -> str:
+    """What PostgreSQL can hold of a text: no character 0, and no half ones, for which the log has a stand-in."""
+    return str(from_json(text)).replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def keep(database: "psycopg.Connection[Any]", delivery: SyncDelivery) -> None:
@@ -33,7 +38,7 @@ def keep(database: "psycopg.Connection[Any]", delivery: SyncDelivery) -> None:
         database.execute(ERASE, (session, event.data["erased"]))
     else:
         message = event.data.get("message") or event.data
-        text = " ".join(block["text"] for block in message.get("content", ()) if "text" in block)
+        text = " ".join(plain(block["text"]) for block in message.get("content", ()) if "text" in block)
         # Of one that was erased before it came here, only the role is left.
         database.execute(
             INSERT, (session, str(at), at.time, event.agent, message.get("role"), text if event.has_content else None)

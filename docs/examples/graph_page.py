@@ -16,7 +16,7 @@ from starlette.routing import Route
 from strands import Agent
 from strands.multiagent import GraphBuilder
 
-from strands_session_log import START, Delta, LiveTokens, SessionLog, ValkeySessionManager
+from strands_session_log import START, Delta, LiveTokens, SessionLog, ValkeySessionManager, from_json
 from strands_session_log.testing import ScriptedModel
 
 log = SessionLog.connect(os.environ.get("SESSION_LOG_URL", "embedded:///./sessions"))
@@ -74,7 +74,7 @@ def shown(one: Any) -> dict[str, str]:
     if event.type.startswith("node."):
         return {"node": f"{event.agent}:{event.data['node']}", "is": event.type.removeprefix("node."), "text": ""}
     message = event.data.get("message") or {}
-    said = " ".join(block["text"] for block in message.get("content", ()) if "text" in block)
+    said = " ".join(str(from_json(block["text"])) for block in message.get("content", ()) if "text" in block)
     return {"node": event.agent, "is": str(message.get("role")), "text": said}
 
 

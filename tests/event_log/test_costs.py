@@ -56,7 +56,7 @@ def test_what_is_no_count_of_tokens_spoils_no_sum(log: SessionLog) -> None:
     for usage in ({"inputTokens": -7, "outputTokens": "many"}, {"inputTokens": True, "outputTokens": 1e300}, "none", 7):
         log.append("s", events.ModelCompleted({"model_id": "big-1", "usage": usage}, "a"))
     log.append("s", events.ModelCompleted({"model_id": ["big-1"], "usage": {"inputTokens": 4}}, "a"))
-    assert PRICES.cost_of(log, "s") == SessionCost(unpriced_tokens=4)
+    assert PRICES.cost_of(log, "s") == SessionCost(unpriced_tokens=4, is_exact=False)
 
 
 def test_a_session_without_calls_and_one_that_is_not_there_cost_nothing(log: SessionLog) -> None:
@@ -69,6 +69,13 @@ def test_what_cannot_be_read_any_more_makes_the_cost_inexact(client: Client, nam
     sealed.append("s", events.ModelCompleted({"model_id": "big-1", **used(inputTokens=1_000_000)}, "a"))
     assert PRICES.cost_of(sealed, "s") == SessionCost(3.0)
     assert PRICES.cost_of(SessionLog(client, namespace), "s") == SessionCost(is_exact=False)
+
+
+def test_a_model_that_tells_of_no_tokens_makes_the_cost_inexact(log: SessionLog) -> None:
+    untold: list[Any] = [None, {}, "many"]
+    for usage in untold:
+        log.append("s", events.ModelCompleted({"model_id": "big-1", "usage": usage}, "a"))
+        assert PRICES.cost_of(log, "s") == SessionCost(is_exact=False)
 
 
 def test_the_list_prices_fit_the_names_that_providers_give_their_models() -> None:
@@ -101,6 +108,8 @@ def test_the_list_prices_fit_the_names_that_providers_give_their_models() -> Non
         ("- {model: a, output: yes}", "output=True"),
         ("- {model: a, input_includes_cache: 3}", "give true or false"),
         ("- {model: [", "cannot be read"),
+        ("- {model: a, input: 2026-99-99}", "cannot be read"),
+        ("[" * 3_000, "cannot be read"),
         ("- {model: '(', input: 1}", "give a regular expression"),
         ("- {model: a, outputs: 1}", "unknown: outputs"),
         ("- {input: 1}", "give a list of rows"),
@@ -118,3 +127,9 @@ def test_what_is_no_price_is_named(text: str, said: str, tmp_path: Path) -> None
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettingError, match=r"nowhere\.yaml.*cannot be read"):
         Prices.load(tmp_path / "nowhere.yaml")
+
+
+def test_no_call_costs_less_than_nothing() -> None:
+    price = ModelPrice("a", input=2, cache_read=1, input_includes_cache=True)
+    assert price.cost({"inputTokens": 1_000_000, "cacheReadInputTokens": 400_000}) == pytest.approx(1.6)
+    assert price.cost({"inputTokens": 1, "cacheReadInputTokens": 400_000}) == 0

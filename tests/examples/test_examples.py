@@ -222,13 +222,13 @@ def test_each_message_is_in_postgresql_once_and_gone_when_it_is_erased(
     psycopg = pytest.importorskip("psycopg", reason="pip install 'psycopg[binary]'")
     example = load_on("audit_postgres")
     for session in ("s-1", "s-2"):
-        log.append(session, [message(0, "user", "My card is 4711."), message(1, "assistant", "Thanks.")])
+        log.append(session, [message(0, "user", "My card is 4711."), message(1, "assistant", "Thanks\x00\ud800.")])
 
     def rows() -> list[Any]:
         found = database.execute("SELECT session, role, content FROM said ORDER BY session, id").fetchall()
         return [tuple(row) for row in found]
 
-    both = [("user", "My card is 4711."), ("assistant", "Thanks.")]
+    both = [("user", "My card is 4711."), ("assistant", "Thanks\ufffd?.")]
     with PostgresServer(tmp_path) as server, psycopg.connect(server.url, autocommit=True) as database:
         example.audit(log, database, at_most=4)
         assert rows() == [(session, *said) for session in ("s-1", "s-2") for said in both]
@@ -238,4 +238,4 @@ def test_each_message_is_in_postgresql_once_and_gone_when_it_is_erased(
         log.erase("s-1", 1, "asked for")
         log.delete("s-2")
         example.audit(log, database, at_most=2)
-        assert rows() == [("s-1", "user", None), ("s-1", "assistant", "Thanks.")]
+        assert rows() == [("s-1", "user", None), ("s-1", "assistant", "Thanks\ufffd?.")]

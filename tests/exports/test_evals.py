@@ -13,6 +13,7 @@ from strands import Agent, tool
 
 from strands_session_log import SessionLog, ValkeySessionManager, events
 from strands_session_log.exports import evals
+from strands_session_log.state import IN_FORCE
 from strands_session_log.testing import ScriptedModel, write_history
 from support.command_line import CALL, RESULT, Run, message
 
@@ -134,3 +135,13 @@ def test_what_was_erased_or_never_ended_is_told_as_such(spoken: SessionLog) -> N
     assert first["spans"][0]["user_prompt"] == "[erased]"
     assert [span["span_type"] for span in last["spans"]] == ["invoke_agent"]
     assert "Lisbon?" not in json.dumps(exported(spoken))
+
+
+@pytest.mark.parametrize(
+    "junk", [5, {"tools": 5}, {"tools": {"names": 5}}, {"tools": [1]}, {"system_prompt": 7}, {"system_prompt": [1]}]
+)
+def test_junk_in_the_place_of_what_was_in_force_is_passed_over(log: SessionLog, junk: Any) -> None:
+    log.append("s", [events.Custom("custom.note", {IN_FORCE: junk}, "a"), events.InvocationStarted({}, "a")])
+    log.append("s", message(0, "user", "hello", agent="a"))
+    ((span,),) = [trace["spans"] for trace in exported(log)["traces"]]
+    assert (span["user_prompt"], span["available_tools"], span["system_prompt"]) == ("hello", [], None)

@@ -64,3 +64,22 @@ def test_a_file_that_is_no_index_of_this_namespace_is_refused(file: SearchIndex,
         with pytest.raises(SearchIndexError):
             make()
     assert file.path.stat().st_mode & 0o077 == 0
+
+
+def test_a_file_that_was_damaged_says_so(log: SessionLog, file: SearchIndex) -> None:
+    log.append("a", message(0, "user", "words"))
+    with Indexer(log, file) as indexer:
+        indexer.sync()
+    bytes_there = file.path.read_bytes()
+    file.path.write_bytes(bytes_there[:4096] + b"\xff" * (len(bytes_there) - 4096))
+    writer = file.writer()
+    asks: list[Callable[[], object]] = [
+        lambda: writer.position,
+        lambda: writer.up_to("a"),
+        lambda: list(writer.session_ids()),
+        lambda: file.search("words"),
+    ]
+    for ask in asks:
+        with pytest.raises(SearchIndexError):
+            ask()
+    writer.close()

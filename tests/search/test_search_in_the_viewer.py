@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,27 @@ def test_what_looks_like_a_secret_is_hidden_in_a_hit_as_it_is_in_the_message(log
     shown = outside("lisbon")
     assert "nothing to hide for <mark>lisbon</mark>" in shown
     assert "password=" in shown
+
+
+def test_what_is_hidden_may_have_characters_that_no_index_holds(log: SessionLog, tmp_path: Path) -> None:
+    for number, secret in enumerate(("hush\x07hush", "hush\ud800hush")):
+        call = {"toolUse": {"toolUseId": "1", "name": "login", "input": {"password": secret, "user": "ada"}}}
+        log.append("s", message(number, "assistant", call))
+    file = tmp_path / "secrets.db"
+    with Indexer(log, SearchIndex(file, log.namespace, create=True)) as indexer:
+        indexer.sync()
+    page = client(log, file).get("/search", params={"q": "ada"}).text.partition('<ol class="hits">')[2]
+    assert page.count("<mark>ada</mark>") == 2
+    assert "hush" not in re.sub(r'<span class="secret-text">.*?</span>', "", page)
+
+
+def test_many_secrets_in_a_long_message_are_hidden_in_no_time(log: SessionLog, tmp_path: Path) -> None:
+    secrets = {"password": ["1" * length for length in range(1, 1_000)], "user": f"ada {'1' * 900_000}"}
+    log.append("s", message(0, "assistant", {"toolUse": {"toolUseId": "1", "name": "login", "input": secrets}}))
+    file = tmp_path / "secrets.db"
+    with Indexer(log, SearchIndex(file, log.namespace, create=True)) as indexer:
+        indexer.sync()
+    pages, begun = client(log, file), time.monotonic()
+    page = pages.get("/search", params={"q": "ada OR login"}).text
+    assert time.monotonic() - begun < 5
+    assert 'class="secret"' in page

@@ -18,6 +18,7 @@ from strands_session_log_consumers.search import (
     SearchFilter,
     SearchStore,
     find,
+    said_in,
 )
 from support.command_line import CALL, RESULT, message
 from support.waiting import wait_until
@@ -282,3 +283,69 @@ def test_what_is_erased_or_deleted_is_not_shown_even_while_nobody_indexes(
     log.delete("b")
     assert len(index.search("refund", limit=31)) == 31
     assert [hit.id.revision for hit in find(log, index, "refund", limit=5)] == [9, 8, 7, 6, 5]
+
+
+def test_what_no_index_can_hold_can_be_looked_for(log: SessionLog, index: SearchStore, indexer: Indexer) -> None:
+    say(log, "a", 0, "before\x00after, and \ud800half")
+    indexer.sync()
+    for query in ("before\x00after", '"before\x00after"', "half\udcff", '"\ud800half"'):
+        assert found(index, query) == ["a/1"]
+    for name in ("\x00", "\udcff"):
+        assert found(index, "half", agent=name) == found(index, "half", labels={name: name}) == []
+        assert found(index, "half", session_id=name) == found(index, "half", role=name) == []
+
+
+def test_a_long_text_with_many_of_the_words_is_shown_in_no_time(
+    log: SessionLog, index: SearchStore, indexer: Indexer
+) -> None:
+    words = [f"w{number}" for number in range(64)]
+    say(log, "a", 0, " ".join(words * 500))
+    indexer.sync()
+    begun = time.monotonic()
+    (hit,) = index.search(" OR ".join(words))
+    assert time.monotonic() - begun < 5
+    assert sum(part.is_found for part in hit.parts) == 24
+
+
+@pytest.mark.parametrize("at", [1 << 47, (1 << 63) - 1, (1 << 64) - 1])
+@pytest.mark.parametrize("is_junk", [False, True])
+def test_a_forged_event_of_a_time_to_come_does_not_stop_it(
+    log: SessionLog, index: SearchStore, indexer: Indexer, at: int, is_junk: bool
+) -> None:
+    say(log, "a", 0, "honest words")
+    client: Any = log.client
+    (key,) = client.scan_iter(match=f"{log.namespace}:*a:events")
+    ((_, entry),) = client.xrange(key)
+    client.xadd(key, {b"junk": b"junk"} if is_junk else entry, id=f"{at}-2")
+    say(log, "b", 0, "other words")
+    summary = indexer.sync()
+    assert summary.unreadable == 1
+    assert sorted(found(index, "words")) == ["a/1", "b/1"]
+
+
+def test_one_may_empty_it_while_another_follows(log: SessionLog, index: SearchStore, indexer: Indexer) -> None:
+    say(log, "a", 0, "first words")
+    indexer.sync()
+    with Indexer(log, index) as other:
+        other.rebuild()
+    say(log, "a", 1, "more words")
+    indexer.sync()
+    assert found(index, "words") == ["a/2", "a/1"]
+
+
+def test_two_that_change_it_never_take_one_session_for_another(log: SessionLog, index: SearchStore) -> None:
+    say(log, "a", 0, "of the first")
+    say(log, "b", 0, "of the second")
+    with Indexer(log, index) as other:
+        other.sync()
+        writer, said = index.writer(), said_in(next(log.read("a")))
+        assert writer.up_to("a")
+        other.rebuild()
+        log.delete("a", reason="gone")
+        other.sync()
+        with writer.transaction():
+            assert writer.up_to("a") is None
+            writer.add("a", said)
+        writer.close()
+    assert found(index, "first") == ["a/1"]
+    assert found(index, "second") == ["b/1"]

@@ -123,3 +123,10 @@ def test_words_that_are_too_many_for_the_database_do_no_harm(
     say(log, many, "\x00 nul and \ud800 half", "ends " * 50_000 + "tailword")
     assert indexer.sync().messages == 3
     assert [len(index.search(word)) for word in ("w1", "nul", "tailword")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("rest", ["s3%cret@h/d", "s3cret@[h/d", "s3cret@h/d?colour=blue", "s3cret@h/d?port"])
+def test_a_wrong_address_is_not_told_with_its_password(rest: str) -> None:
+    with pytest.raises(SearchIndexError, match="no URL") as refused:
+        open_index(f"postgresql://u:{rest}", "n")
+    assert "cret" not in str(refused.value)

@@ -50,6 +50,15 @@ def test_what_a_tool_returned_can_be_changed(talk: SessionLog, run: Run) -> None
     ]
 
 
+def test_what_stands_beside_the_answer_of_a_tool_stays(talk: SessionLog) -> None:
+    (answer,), beside = contents(talk, "s-42")[2], [{"text": "and hurry"}, {"document": {"name": "map"}}]
+    said = {"role": "user", "content": [beside[0], answer, beside[1]]}
+    talk.append("s-42", events.MessageUpdated({"message": said, "message_id": 2}, "default"))
+    fork_edited(talk, "s-42", None, "t", message=5, text="-3 °C")
+    changed = {"toolResult": {**answer["toolResult"], "content": [{"text": "-3 °C"}]}}
+    assert contents(talk, "t")[2] == [beside[0], changed, beside[1]]
+
+
 def test_what_cannot_be_edited_is_refused_before_anything_is_made(talk: SessionLog, run: Run) -> None:
     redaction = {"role": "user", "content": [{"text": "-"}]}
     talk.append("s-42", events.MessageRedacted({"message_id": 0, "redact_message": redaction}, "default"))

@@ -113,6 +113,8 @@ def test_a_tool_answers_what_it_answered_though_ids_of_calls_come_again(log: Ses
         (["--model", f"{MODELS}:the_same"], "nothing is left to be answered"),
         (["--model", "app"], "give MODULE:FACTORY"),
         (["--model", "no_such_module:make"], "cannot be imported: ModuleNotFoundError"),
+        (["--model", "builtins:dict"], "makes no model of Strands, but {}"),
+        (["--at", "4", "--model", f"{MODELS}:the_same", "--agent", "unittest.mock:Mock"], "it makes no agent"),
         (["--model", f"{MODELS}:nothing"], "has no nothing that can be called"),
         (["--at", "4", "--model", f"{MODELS}:the_same", "--of", "critic"], "there is no agent 'critic'"),
         (["--at", "4", "--model", f"{MODELS}:the_same", "--agent", f"{MODELS}:make_stranger"], "its agent is"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from strands.hooks import AfterToolCallEvent
 
 from strands_session_log import SessionLog, ValkeySessionManager
 from strands_session_log.testing import ScriptedModel, play_again, recorded_messages
+from strands_session_log.testing.pytest_file import pytest_file
 from support.command_line import Run
 
 CALL = {"toolUse": {"toolUseId": "t1", "name": "forecast", "input": {"city": "Lisbon"}}}
@@ -132,3 +134,22 @@ def test_which_agent_and_until_when_is_said_or_asked_for(talk: SessionLog, run: 
     assert "one of 'default'" in run("testcase", "s-42", "--of", "critic", exit_code=2).stderr
     assert "MODULE:FACTORY" in run("testcase", "s-42", "--agent", "app; import os", exit_code=2).stderr
     assert "no messages" in run("testcase", "s-42", "--at", "2", exit_code=2).stderr
+
+
+def test_values_that_no_literal_stands_for_come_back_in_the_test(
+    log: SessionLog, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @tool
+    def price(limit: float) -> dict[str, Any]:
+        """Look it up."""
+        return {"status": "success", "content": [{"json": {"eur": Decimal("1.50")}}]}
+
+    call = {"toolUse": {"toolUseId": "t1", "name": "price", "input": {"limit": float("inf")}}}
+    manager = ValkeySessionManager("s", log=log)
+    Agent(ScriptedModel([call], "1.50"), tools=[price], session_manager=manager, callback_handler=None)("How much?")
+    recorded = recorded_messages(log, "s")
+    recorded[1]["content"][0]["toolUse"]["input"] = {"limit": float("inf")}
+    (file := tmp_path / "test_s.py").write_text(pytest_file("s", 1, recorded))
+    assert runpy.run_path(str(file))["RECORDED"] == recorded
+    (file := tmp_path / "test_t.py").write_bytes(run("testcase", "s").stdout.encode())
+    assert runpy.run_path(str(file))["RECORDED"] == recorded_messages(log, "s")

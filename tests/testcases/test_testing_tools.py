@@ -134,6 +134,9 @@ def test_a_clock_says_what_it_cannot_do(log: SessionLog, tmp_path: object) -> No
         past.fork("s", past.append("s", events.Custom("custom.note", {})), "t")
     with pytest.raises(errors.InvalidSettingError, match="give one without encryption"):
         Clock(SessionLog(log.client, log.namespace, encryption=LocalKeys.new(f"{tmp_path}/keys")))
+    for ago in ("25000d", "100y", "999999999d", timedelta.max):
+        with pytest.raises(errors.InvalidSettingError, match="let it begin after 1970"):
+            Clock(log, ago)
     assert not log.sessions()
 
 
@@ -141,6 +144,27 @@ def test_what_breaks_off_brings_nothing_over(log: SessionLog) -> None:
     with pytest.raises(errors.SessionNotFoundError), Clock(log).writing() as past:
         past.erase("s-9", past.append("s", events.Custom("custom.note", {})), "asked for")
     assert not log.sessions()
+
+
+def test_one_session_that_is_there_already_keeps_all_of_them_out(log: SessionLog) -> None:
+    note_of = events.Custom("custom.note", {})
+    log.append("s-1", note_of)
+
+    def write() -> None:
+        with Clock(log).writing() as past:
+            for session_id in ("s-0", "s-1", "s-2"):
+                past.append(session_id, note_of)
+
+    with pytest.raises(errors.SessionExistsError, match="s-1"):
+        write()
+    assert list(log.session_ids()) == ["s-1"]
+
+
+def test_the_oldest_times_there_are_verify(log: SessionLog) -> None:
+    with Clock(log, "55y").writing() as past:
+        past.append("s", [events.Custom("custom.note", {}), events.Custom("custom.note", {})])
+    assert log.verify("s").ok
+    assert log.session("s").created_at.year < 1980
 
 
 def test_a_log_with_history_has_of_everything_and_is_whole(log: SessionLog) -> None:

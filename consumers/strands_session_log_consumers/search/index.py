@@ -9,28 +9,28 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
 from strands_session_log import EventId
 
-from .hits import SearchHit, SearchPart
-from .query import InvalidQueryError, SearchFilter, SearchIndexError, match_of
+from .hits import SearchHit
+from .query import InvalidQueryError, SearchFilter, SearchIndexError, match_of, storable
 from .sqlite_file import ROW_BITS, SearchFile
+from .words import LONGEST_SHOWN, SearchTerm, snippet, terms_of
 from .writing import IndexWriter
 
-_BEGIN, _END = "\x02", "\x03"
-_WORDS = 24
 _CURSOR = re.compile(r"[0-9]{1,19}")
 _EVERY = 20_000
 """Instructions of SQLite between two looks at the clock."""
 
-# The rows of `said` in descending order are the outer loop, which ends with the last hit that is wanted.
+# The rows of `said` in descending order are the outer loop, which ends with the last hit that is wanted. What is shown
+# of it is found here: FTS5's `snippet` takes minutes for a long text with many of the words, and no clock ends it.
 _SEARCH = f"""
 SELECT said.rowid, session.session_id, message.ms, message.revision, message.agent, message.role,
-    snippet(said, 0, '{_BEGIN}', '{_END}', '…', {_WORDS})
+    substr(said.text, 1, {LONGEST_SHOWN})
 FROM said CROSS JOIN message ON message.id = said.rowid CROSS JOIN session ON session.id = message.session
 WHERE said MATCH ?{{conditions}} ORDER BY said.rowid DESC LIMIT ?
 """
@@ -99,13 +99,14 @@ class SearchIndex:
             InvalidQueryError: When the query means nothing, or takes too long.
             SearchIndexError: When the index cannot be read.
         """
-        match, (conditions, values) = match_of(query), _conditions(within or SearchFilter(), before)
+        match, terms = match_of(query), terms_of(query)
+        conditions, values = _conditions(within or SearchFilter(), before)
         until = time.monotonic() + timeout
         with self._explained(), closing(self.connect()) as connection:
             connection.set_progress_handler(lambda: time.monotonic() > until, _EVERY)
             try:
                 sql = _SEARCH.format(conditions=conditions)
-                return [_hit(row) for row in connection.execute(sql, (match, *values, limit))]
+                return [_hit(row, terms) for row in connection.execute(sql, (match, *values, limit))]
             except sqlite3.OperationalError as error:
                 if "interrupted" in str(error):
                     raise InvalidQueryError(query, f"it took more than {timeout:g} s; look in less") from None
@@ -138,24 +139,13 @@ def _conditions(within: SearchFilter, before: str | None) -> tuple[str, Sequence
     for condition, value in wanted:
         if value is not None:
             conditions.append(condition)
-            values.append(min(value, (1 << 63) - 1) if isinstance(value, int) else value)
+            values.append(min(value, (1 << 63) - 1) if isinstance(value, int) else storable(value))
     for name, value in within.labels.items():
         conditions.append("EXISTS (SELECT 1 FROM label WHERE session = message.session AND name = ? AND value = ?)")
-        values += [name, value]
+        values += [storable(name), storable(value)]
     return "".join(f" AND {one}" for one in conditions), values
 
 
-def _hit(row: Sequence[Any]) -> SearchHit:
-    rowid, session_id, ms, revision, agent, role, marked = row
-    return SearchHit(session_id, EventId(ms, revision), agent, role, tuple(_parts(marked)), str(rowid))
-
-
-def _parts(marked: str) -> Iterator[SearchPart]:
-    before, *found = marked.split(_BEGIN)
-    if before:
-        yield SearchPart(before, False)
-    for piece in found:
-        text, _, after = piece.partition(_END)
-        yield SearchPart(text, True)
-        if after:
-            yield SearchPart(after, False)
+def _hit(row: Sequence[Any], terms: Sequence[SearchTerm]) -> SearchHit:
+    rowid, session_id, ms, revision, agent, role, text = row
+    return SearchHit(session_id, EventId(ms, revision), agent, role, snippet(text, terms), str(rowid))

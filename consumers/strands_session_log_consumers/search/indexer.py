@@ -17,6 +17,7 @@ from strands_session_log import EventId, Recorded, SessionInfo, SessionLog
 from strands_session_log.errors import (
     CorruptEntryError,
     CorruptKeyError,
+    InvalidPointError,
     LogForkedError,
     SessionLogError,
     SessionNotFoundError,
@@ -37,6 +38,8 @@ _LIVES = 3
 _PAUSE = 1.0
 _MERGED = 1.0
 """Seconds for which pages of words are merged before it is looked what is new."""
+_LATEST = 1 << 47
+"""Milliseconds that no index has room for, in the year 6429: only a forged event is from then."""
 _REPLACING = ("message.updated", "message.redacted")
 
 
@@ -265,11 +268,21 @@ class Indexer:
         """The events, without those that cannot be read."""
         while True:
             try:
-                yield from self._log.read(session_id, after)
+                for recorded in self._log.read(session_id, after):
+                    if recorded.id.ms >= _LATEST:
+                        # No honest one can follow.
+                        raise CorruptEntryError(str(recorded.id), "it is from a time that is not to come")
+                    yield recorded
                 return
             except CorruptEntryError as error:
                 self._note_unreadable(session_id, error)
-                after = EventId.parse(error.entry_id)
+                try:
+                    after = EventId.parse(error.entry_id)
+                except InvalidPointError:
+                    # Nothing of ours has a place behind such a number.
+                    return
+                if after.ms >= _LATEST:
+                    return
 
     def _save_if_much(self, session_id: str, at: IndexedUpTo) -> None:
         if self._writer.pending >= _AT_ONCE:

@@ -20,19 +20,18 @@ from strands_session_log import EventId
 
 from .hits import SearchHit
 from .postgresql_schema import FORMAT, LEAST_VERSION, SCHEMA
-from .postgresql_writing import PostgresIndexWriter
+from .postgresql_writing import PostgresIndexWriter, plain
 from .query import InvalidQueryError, SearchFilter, SearchIndexAwayError, SearchIndexError
-from .words import snippet, terms_of, tsquery_of
+from .words import LONGEST_SHOWN, snippet, terms_of, tsquery_of
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
 _SECONDS: Final = 10
+_NO_URL: Final = "it is no URL that libpq takes: write special characters in it as %XX, and only options that libpq has"
 _CURSOR: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 _NEWEST: Final = 1_000
 """Of the newest messages so many are looked at, one by one, before the index of words is asked: a word that is in many
 messages is in some of these, and the index would have to name all of them."""
-_SHOWN: Final = 100_000
-"""Characters of a text in which it is looked for what to show."""
 _SAID: Final = "SELECT ms, seq, words FROM said WHERE true{place} ORDER BY ms DESC, seq DESC LIMIT %(newest)s"
 _FOUND: Final = "SELECT ms, seq FROM said WHERE words @@ %(words)s::tsquery{place}"
 # What is materialised is found by words alone: whoever plans would else rather read all messages from the newest on.
@@ -66,8 +65,11 @@ class PostgresSearchIndex:
 
     def __init__(self, url: str, namespace: str, *, create: bool = False) -> None:
         self._url, self.namespace, self.schema = url, namespace, _schema(namespace)
-        with self.explained():
+        try:
             self._parameters = conninfo_to_dict(url)
+        except psycopg.Error:
+            # What libpq says of it has it, with the password, or a part of that.
+            raise SearchIndexError("postgresql://…", _NO_URL) from None
         with self.explained(), closing(self.connect()) as connection:
             if connection.info.server_version < LEAST_VERSION:
                 raise SearchIndexError(self.name, f"it needs PostgreSQL {LEAST_VERSION // 10_000} or newer")
@@ -110,13 +112,9 @@ class PostgresSearchIndex:
         try:
             yield
         except psycopg.OperationalError as error:
-            raise SearchIndexAwayError(self._told, _reason(error)) from error
+            raise SearchIndexAwayError(self.name, _reason(error)) from error
         except psycopg.Error as error:
-            raise SearchIndexError(self._told, _reason(error)) from error
-
-    @property
-    def _told(self) -> str:
-        return self.name if hasattr(self, "_parameters") else "postgresql"
+            raise SearchIndexError(self.name, _reason(error)) from error
 
     def search(
         self,
@@ -128,7 +126,13 @@ class PostgresSearchIndex:
     ) -> list[SearchHit]:
         """See `SearchStore.search`."""
         terms, wanted = terms_of(query), _Wanted(within or SearchFilter(), before)
-        values = {"words": tsquery_of(query), "limit": limit, "newest": _NEWEST, "shown": _SHOWN, **wanted.values}
+        values = {
+            "words": tsquery_of(query),
+            "limit": limit,
+            "newest": _NEWEST,
+            "shown": LONGEST_SHOWN,
+            **wanted.values,
+        }
         with self.explained(), closing(self.connect()) as connection:
             connection.execute("SELECT set_config('statement_timeout', %s, false)", (f"{timeout * 1000:.0f}",))
             connection.execute("SET work_mem = '64MB'")
@@ -207,7 +211,7 @@ class _Wanted:
         self._add("_conditions", "message.agent = ", "agent", within.agent)
         self._add("_conditions", "message.role = ", "role", within.role)
         for number, (name, value) in enumerate(within.labels.items()):
-            self.values |= {f"name_{number}": name, f"value_{number}": value}
+            self.values |= {f"name_{number}": plain(name), f"value_{number}": plain(value)}
             self._conditions += (
                 " AND EXISTS (SELECT 1 FROM label WHERE session = message.session"
                 f" AND name = %(name_{number})s AND value = %(value_{number})s)"
@@ -215,7 +219,7 @@ class _Wanted:
 
     def _add(self, where: str, condition: str, name: str, value: Any) -> None:
         if value is not None:
-            self.values[name] = min(value, (1 << 63) - 1) if isinstance(value, int) else value
+            self.values[name] = min(value, (1 << 63) - 1) if isinstance(value, int) else plain(value)
             setattr(self, where, f"{getattr(self, where)} AND {condition}%({name})s")
 
     def statement(self, way: str) -> Any:

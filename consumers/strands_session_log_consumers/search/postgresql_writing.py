@@ -14,6 +14,7 @@ import psycopg
 from strands_session_log import EventId
 
 from .postgresql_schema import ADD, PARTITION, PARTITION_BITS, REMOVE
+from .query import storable
 from .saying import SaidMessage
 from .stores import IndexedUpTo
 from .words import tsvector_of
@@ -66,8 +67,6 @@ class PostgresIndexWriter:
             except BaseException:
                 with suppress(psycopg.Error):
                     self._connection.execute("ROLLBACK")
-                # What a partition or a session was, it may not be any more.
-                self._partitions.clear()
                 raise
             finally:
                 self._forget_pending()
@@ -80,6 +79,9 @@ class PostgresIndexWriter:
         self._begin()
 
     def _begin(self) -> None:
+        # What was looked up outside of it may be another's by now, or gone.
+        self._numbers.clear()
+        self._partitions.clear()
         self._execute("BEGIN")
         self._execute("SELECT pg_advisory_xact_lock(hashtext(%s))", self._database.schema)
 
@@ -140,7 +142,7 @@ class PostgresIndexWriter:
         if not said.text:
             return
         session, (ms, revision), text = self._number(session_id), said.id, said.text
-        of_message = (session, ms, revision, _plain(said.agent), said.number, _plain(said.role))
+        of_message = (session, ms, revision, plain(said.agent), said.number, plain(said.role))
         if self._rows.setdefault((session, revision), (*of_message, text, tsvector_of(text)))[1] == ms:
             self._size += len(text)
             self._pending += 1
@@ -150,7 +152,7 @@ class PostgresIndexWriter:
     def remove_number(self, session_id: str, said: SaidMessage) -> None:
         """Remove what a message said before it was replaced."""
         if said.number is not None:
-            condition, values = " AND number = %s AND agent = %s AND revision < %s", (said.number, _plain(said.agent))
+            condition, values = " AND number = %s AND agent = %s AND revision < %s", (said.number, plain(said.agent))
             self._remove(session_id, condition, *values, said.id.revision)
 
     def remove_events(self, session_id: str, ids: Iterable[EventId]) -> None:
@@ -164,7 +166,7 @@ class PostgresIndexWriter:
             self._note_removal("label")
         for name, value in labels.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            self._execute("INSERT INTO label VALUES (%s, %s, %s)", session, _plain(name), _plain(text))
+            self._execute("INSERT INTO label VALUES (%s, %s, %s)", session, plain(name), plain(text))
 
     def forget(self, session_id: str) -> bool:
         """Remove a session, and all that was said in it; whether it was there."""
@@ -283,6 +285,6 @@ class PostgresIndexWriter:
         return self._connection.execute(statement, values or None)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """What PostgreSQL can hold: no character of number 0, and no half ones."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    return storable(text.replace("\x00", "\ufffd"))

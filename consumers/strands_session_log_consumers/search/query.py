@@ -65,6 +65,11 @@ class SearchFilter:
     until_ms: int | None = None
 
 
+def storable(text: str) -> str:
+    """Text without half characters, which no index can hold, or be asked for."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def match_of(query: str) -> str:
     """A query as FTS5 takes it.
 
@@ -85,7 +90,8 @@ def parts_of(query: str) -> list[str]:
     """
     if len(query) > _LONGEST:
         raise InvalidQueryError(query, f"it has more than {_LONGEST:,} characters")
-    parts = list(_with_operators(query))
+    # No index has these two: in texts, too, they part words.
+    parts = list(_with_operators(storable(query).replace("\x00", " ")))
     if sum(part.startswith('"') for part in parts) > _MOST_TERMS:
         raise InvalidQueryError(query, f"it has more than {_MOST_TERMS} words")
     if not parts:

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 from strands_session_log import EventId, Recorded, from_json
 
+from .query import storable
+
 LONGEST = 1 << 20
 """Characters of one message that are indexed: what a tool answers may be a whole database."""
-_STAND_IN = "__encoded__"
+STAND_IN = "__encoded__"
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127), " ")
 _BLOCKS = frozenset(("text", "toolUse", "toolResult", "reasoningContent", "citationsContent", "guardContent"))
 # What holds no words of anybody: pictures, ids, signatures, and what kind a block is of.
@@ -59,8 +61,12 @@ def _text_of(content: Any) -> str:
         size += len(parts[-1]) + 1
         if size >= LONGEST:
             break
-    # A lone surrogate cannot be stored, and control characters mark what was found.
-    return "\n".join(parts).translate(_CONTROL).encode("utf-8", "replace").decode()
+    return as_said("\n".join(parts))
+
+
+def as_said(text: str) -> str:
+    """A text as it is searched: without control characters, and without half ones, which cannot be stored."""
+    return storable(text.translate(_CONTROL))
 
 
 def _parts(content: list[Any]) -> Iterator[str]:
@@ -69,8 +75,8 @@ def _parts(content: list[Any]) -> Iterator[str]:
     left: list[Any] = blocks[::-1]
     while left:
         value = left.pop()
-        if isinstance(value, dict) and _STAND_IN in value:
-            value = _restored(value)
+        if isinstance(value, dict) and STAND_IN in value:
+            value = restored_text(value)
         if isinstance(value, str):
             yield value
         elif isinstance(value, dict):
@@ -81,7 +87,7 @@ def _parts(content: list[Any]) -> Iterator[str]:
             yield str(value)
 
 
-def _restored(value: Any) -> Any:
+def restored_text(value: Any) -> Any:
     """The text for which JSON has only a stand-in, as one with half characters; of anything else nothing."""
     try:
         found = from_json(value)

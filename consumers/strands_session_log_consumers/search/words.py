@@ -1,4 +1,4 @@
-"""Words of texts and queries as FTS5 takes them, for a store that has to be told each: PostgreSQL.
+"""Words of texts and queries as FTS5 takes them: to show what was found, and for PostgreSQL, which is told each.
 
 Its own parser takes addresses, numbers and what has hyphens for one word each, and would not find by a query what
 SQLite finds by it. So texts come to it as lists of words with their places.
@@ -28,6 +28,8 @@ _ALWAYS_TAKEN = 2 * _LAST_PLACE
 """Characters of a text that has neither too many places nor too many words."""
 _OPERATORS = {"AND": "&", "OR": "|", "NOT": "& !", "(": "(", ")": ")"}
 _SHOWN, _BEFORE = 24, 6
+LONGEST_SHOWN = 100_000
+"""Characters of a text in which it is looked for what to show."""
 
 
 class SearchTerm(NamedTuple):
@@ -114,26 +116,49 @@ def snippet(text: str, terms: Sequence[SearchTerm]) -> tuple[SearchPart, ...]:
         terms: What was looked for.
     """
     spans = [found.span() for found in _TOKEN.finditer(text)]
-    words = ["".join(words_of(text[first:last])) for first, last in spans]
-    found = {at: term for at in range(len(words)) for term in terms if term.stands(words, at)}
+    found = _places(_words_at(text, spans), terms)
     begin = max(0, _most_telling(found) - _BEFORE)
-    begin = 0 if len(words) <= _SHOWN else min(begin, len(words) - _SHOWN)
-    end = min(len(words), begin + _SHOWN)
+    begin = 0 if len(spans) <= _SHOWN else min(begin, len(spans) - _SHOWN)
+    end = min(len(spans), begin + _SHOWN)
     first = spans[begin][0] if begin else 0
-    last = spans[end - 1][1] if end < len(words) else len(text)
-    marked = [(spans[at][0], spans[min(at + len(term.words), end) - 1][1]) for at, term in sorted(found.items())]
-    parts = _parted(text, first, last, [(a, b) for a, b in marked if first <= a < b <= last])
-    return tuple(part for part in (_dots(begin > 0), *parts, _dots(end < len(words))) if part.text)
+    last = spans[end - 1][1] if end < len(spans) else len(text)
+    shown = ((at, term) for at, term in found.items() if begin <= at < end)
+    marked = [(spans[at][0], spans[min(at + len(term.words), end) - 1][1]) for at, term in shown]
+    parts = _parted(text, first, last, marked)
+    return tuple(part for part in (_dots(begin > 0), *parts, _dots(end < len(spans))) if part.text)
+
+
+def _words_at(text: str, spans: Sequence[tuple[int, int]]) -> Sequence[str]:
+    if text.isascii():
+        plain = text.lower()
+        return [plain[first : min(last, first + _LONGEST)] for first, last in spans]
+    return ["".join(words_of(text[first:last])) for first, last in spans]
+
+
+def _places(words: Sequence[str], terms: Sequence[SearchTerm]) -> dict[int, SearchTerm]:
+    """Where a term stands, in order; of each word it is asked once which terms may begin with it."""
+    beginning = defaultdict[str, list[SearchTerm]](list)
+    for term in terms:
+        beginning[term.words[0]].append(term)
+    goes_on = tuple({term.words[0] for term in terms if term.goes_on and len(term.words) == 1})
+    places = dict[int, SearchTerm]()
+    for at, word in enumerate(words):
+        if word in beginning or word.startswith(goes_on):
+            for term in terms if word.startswith(goes_on) else beginning[word]:
+                if term.stands(words, at):
+                    places[at] = term
+    return places
 
 
 def _most_telling(found: dict[int, SearchTerm]) -> int:
     """Where the most different words stand beside each other."""
-    at = sorted(found)
+    places = list(found)[: 100 + _SHOWN]
 
-    def told(first: int) -> int:
-        return len({found[one] for one in at[at.index(first) :][:_SHOWN] if one < first + _SHOWN - _BEFORE})
+    def told(number: int) -> int:
+        first = places[number]
+        return len({found[one] for one in places[number:][:_SHOWN] if one < first + _SHOWN - _BEFORE})
 
-    return max(at[:100], key=told, default=0)
+    return places[max(range(min(100, len(places))), key=told)] if places else 0
 
 
 def _parted(text: str, first: int, last: int, marked: list[tuple[int, int]]) -> Iterator[SearchPart]:

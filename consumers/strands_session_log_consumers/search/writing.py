@@ -44,7 +44,7 @@ class IndexWriter:
     def transaction(self) -> Iterator[None]:
         """All that is changed within is, or nothing of it."""
         with self._file.explained():
-            self._execute("BEGIN IMMEDIATE")
+            self._begin()
             try:
                 yield
                 self._write_texts()
@@ -54,15 +54,17 @@ class IndexWriter:
                 if self._connection.in_transaction:
                     self._execute("ROLLBACK")
                 raise
-            finally:
-                self._numbers.clear()
 
     def save(self) -> None:
         """Commit what was changed so far in a transaction, and go on."""
         self._write_texts()
         self._execute("COMMIT")
-        self._numbers.clear()
+        self._begin()
+
+    def _begin(self) -> None:
         self._execute("BEGIN IMMEDIATE")
+        # What was looked up outside of it may be another's by now.
+        self._numbers.clear()
 
     @property
     def pending(self) -> int:
@@ -72,8 +74,9 @@ class IndexWriter:
     @property
     def position(self) -> str | None:
         """Where in the feed the log was followed to; None where it has to be looked through."""
-        found = self._execute("SELECT value FROM meta WHERE name = 'position'").fetchone()
-        return found[0] if found else None
+        with self._file.explained():
+            found = self._execute("SELECT value FROM meta WHERE name = 'position'").fetchone()
+            return found[0] if found else None
 
     def put_position(self, position: str | None) -> None:
         """Note where in the feed the log was followed to."""
@@ -85,7 +88,8 @@ class IndexWriter:
     def up_to(self, session_id: str) -> IndexedUpTo | None:
         """How far a session is in the index."""
         sql = "SELECT id, ms, revision, link FROM session WHERE session_id = ?"
-        found = self._execute(sql, session_id).fetchone()
+        with self._file.explained():
+            found = self._execute(sql, session_id).fetchone()
         if not found:
             return None
         self._numbers[session_id] = found[0]
@@ -101,7 +105,11 @@ class IndexWriter:
         """All sessions it has."""
         last = ""
         sql = "SELECT session_id FROM session WHERE session_id > ? ORDER BY session_id LIMIT 1000"
-        while page := self._execute(sql, last).fetchall():
+        while True:
+            with self._file.explained():
+                page = self._execute(sql, last).fetchall()
+            if not page:
+                return
             yield from (name for (name,) in page)
             last = page[-1][0]
 

@@ -260,10 +260,15 @@ def _has_answered(run: _Invocation) -> bool:
 
 def _told_of(in_force: Mapping[str, Any]) -> tuple[Sequence[str], str | None]:
     """The names of the tools, and the system prompt, where it was recorded."""
-    tools, prompt = in_force.get("tools") or {}, in_force.get("system_prompt") or {}
-    content = prompt.get("content")
+    names, content = (_member(in_force, *place) for place in (("tools", "names"), ("system_prompt", "content")))
     said = content if isinstance(content, str) or content is None else _joined(content)
-    return [str(name) for name in tools.get("names", ())], said
+    return [str(name) for name in names] if isinstance(names, (list, tuple)) else [], said
+
+
+def _member(told: Mapping[str, Any], name: str, member: str) -> Any:
+    """What stands there; anybody may have written something else in its place."""
+    found = told.get(name)
+    return found.get(member) if isinstance(found, Mapping) else None
 
 
 def _calls(blocks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -69,7 +69,8 @@ class ModelPrice:
 
     def cost(self, usage: Mapping[str, Any]) -> float:
         """What a call of the model cost, in dollars, by the tokens that it reported."""
-        return sum(price * _tokens(usage.get(TOKENS[kind])) for kind, price in self.dollars.items())
+        # More read from the cache than was given at all: then it was not counted among that.
+        return max(0.0, sum(price * _tokens(usage.get(TOKENS[kind])) for kind, price in self.dollars.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ class SessionCost:
     Attributes:
         dollars: What all calls cost whose model has a price.
         unpriced_tokens: Tokens of models that have none.
-        is_exact: Whether what all calls used is known; not of those that were erased, or whose key is not at hand.
+        is_exact: Whether what all calls used is known; not of those that were erased, or whose key is not at hand, nor
+            where the model told of no tokens.
     """
 
     dollars: float = 0.0
@@ -134,7 +136,7 @@ class Prices:
         file = Path(path or _LIST_PRICES)
         try:
             table = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise InvalidSettingError(
                 "prices", str(file), f"it cannot be read: {' '.join(str(error).split())}"
             ) from error
@@ -182,7 +184,8 @@ def _calls(log: SessionLog, session_id: str) -> Iterator[tuple[Any, Mapping[str,
         call = model_call(data) if one.event.type == InvocationCompleted.TYPE else data
         if call is not None:
             usage = call.get("usage")
-            yield call.get("model_id"), usage if isinstance(usage, Mapping) else {}
+            # A model that tells of no tokens has used some.
+            yield call.get("model_id"), usage if isinstance(usage, Mapping) and usage else None
 
 
 def _rows(table: Any, file: Path) -> Iterator[ModelPrice]:

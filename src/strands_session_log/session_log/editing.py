@@ -115,6 +115,7 @@ def _content(session_id: str, message: Mapping[str, Any], point: Point, text: st
             session_id, point, f"{len(results)} tools answer there, and one text cannot stand for all"
         )
     if results:
-        return [{"toolResult": {**results[0], "content": [said]}}]
+        answered = {"toolResult": {**results[0], "content": [said]}}
+        return [answered if "toolResult" in block else block for block in blocks]
     # Reasoning led to what was said before.
     return [said, *(block for block in blocks if "text" not in block and "reasoningContent" not in block)]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from itertools import chain as chained
 from typing import TYPE_CHECKING
@@ -18,7 +18,14 @@ from uuid import uuid4
 
 from .. import chain
 from ..codec import FIELDS, RawEntry, id_of
-from ..errors import InvalidSettingError, NotCopied, check_log, refuse_unknown
+from ..errors import (
+    InvalidSettingError,
+    NotCopied,
+    SessionExistsError,
+    SessionNotFoundError,
+    check_log,
+    refuse_unknown,
+)
 from ..event_log.chained_batch import Position
 from ..event_log.restorer import Restoration
 from ..events import SessionForked
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
 _EVENT_ID = re.compile(rb"\b[0-9]{13}-[0-9]{1,16}\b")
 """As it stands in the data of events that name others."""
 _MS = timedelta(milliseconds=1)
+_EPOCH = datetime.fromtimestamp(0, timezone.utc)
 
 
 class Clock(NotCopied):
@@ -55,7 +63,8 @@ class Clock(NotCopied):
         ago: How long ago it begins, also as text: `90d`, `12h`.
 
     Raises:
-        InvalidSettingError: When that is no duration, or the log encrypts: what is written beside it is in the clear.
+        InvalidSettingError: When that is no duration, is longer ago than 1970, or the log encrypts: what is written
+            beside it is in the clear.
     """
 
     _INSTEAD = "make another one of the same log"
@@ -65,7 +74,10 @@ class Clock(NotCopied):
         check_log(log)
         if log._events.cipher.is_active:
             raise InvalidSettingError("log", log, "give one without encryption")
-        self._log, self._offset = log, -duration_of("ago", ago)
+        duration = duration_of("ago", ago)
+        if duration >= datetime.now(timezone.utc) - _EPOCH:
+            raise InvalidSettingError("ago", ago, "let it begin after 1970: no event has an id from before")
+        self._log, self._offset = log, -duration
 
     @property
     def now(self) -> datetime:
@@ -114,11 +126,18 @@ class Clock(NotCopied):
             pages = past._events.pages
             # All of them, before any is in the log.
             moved = {name: list(_moved(name, pages(name), dated[name])) for name in past.session_ids()}
+            self._check_new(moved)
             for name, entries in moved.items():
                 self._bring_over(name, entries)
         finally:
             empty(past)
             past.close()
+
+    def _check_new(self, session_ids: Iterable[str]) -> None:
+        for session_id in session_ids:
+            with suppress(SessionNotFoundError):
+                self._log.head(session_id)
+                raise SessionExistsError(session_id)
 
     def _bring_over(self, session_id: str, entries: Sequence[RawEntry]) -> None:
         last_id, last = entries[-1]

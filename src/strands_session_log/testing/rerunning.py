@@ -18,7 +18,7 @@ from ..errors import InvalidSettingError, SessionLogError, check_log, check_whol
 from ..ids import EventId, Point
 from ..session_manager import ValkeySessionManager
 from ..state import MessageRecord, SessionState
-from .comparing import LONGEST, Message, compared
+from .comparing import LONGEST, Message, compared, short
 from .playing_again import Turn, turns_of
 from .recorded_tools import ToolsAsRecorded, blocks_of
 
@@ -214,6 +214,8 @@ def _left(then: SessionState, whole: SessionState, agent: str) -> list[Turn]:
 
 def _made(make_agent: MakeAgent, manager: ValkeySessionManager, agent: str) -> Agent:
     made = make_agent(manager)
+    if not isinstance(made, Agent):
+        raise InvalidSettingError("make_agent", make_agent, f"it makes no agent, but {short(made)}")
     if made.agent_id != agent:
         raise InvalidSettingError("make_agent", make_agent, f"its agent is {made.agent_id!r}, the session's {agent!r}")
     if getattr(made, "_session_manager", manager) is not manager:

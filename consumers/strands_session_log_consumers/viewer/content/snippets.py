@@ -13,6 +13,7 @@ from markupsafe import Markup
 from strands_session_log import Recorded
 
 from ...search import SearchHit, said_in
+from ...search.saying import STAND_IN, as_said, restored_text
 from .markup import hidden, unseen_named, visible
 from .secrets import is_secret_name, secrets_in
 
@@ -54,19 +55,21 @@ def _secret_places(shown: str, recorded: Recorded) -> list[bool]:
     if begin < 0:
         # What stands there is not what was indexed: better nothing of it than a secret.
         return [True] * len(shown)
-    for first, last in _secrets(whole, recorded):
+    for first, last in _secrets(whole, recorded, begin, begin + len(bare)):
         for at in range(max(first, begin), min(last, begin + len(bare))):
             places[at - begin + offset] = True
     return places
 
 
-def _secrets(whole: str, recorded: Recorded) -> Iterator[tuple[int, int]]:
+def _secrets(whole: str, recorded: Recorded, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Those that have a part of a piece."""
     yield from secrets_in(whole)
     for value in list(dict.fromkeys(_under_secret_names(recorded.event.data)))[:_MOST]:
-        at = whole.find(value)
+        size = len(value)
+        at = whole.find(value, max(0, begin - size), end + size)
         while at >= 0:
-            yield at, at + len(value)
-            at = whole.find(value, at + len(value))
+            yield at, at + size
+            at = whole.find(value, at + size, end + size)
 
 
 def _under_secret_names(data: Any) -> Iterator[str]:
@@ -74,9 +77,11 @@ def _under_secret_names(data: Any) -> Iterator[str]:
     left: list[tuple[Any, bool]] = [(data, False)]
     while left:
         value, is_secret = left.pop()
+        if isinstance(value, dict) and STAND_IN in value:
+            value = restored_text(value)
         if isinstance(value, Mapping):
             left += [(one, is_secret or is_secret_name(name)) for name, one in value.items()]
         elif isinstance(value, (list, tuple)):
             left += [(one, is_secret) for one in value]
         elif is_secret and isinstance(value, (str, int, float)) and not isinstance(value, bool) and str(value).strip():
-            yield str(value)
+            yield as_said(str(value))

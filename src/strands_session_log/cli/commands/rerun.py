@@ -12,7 +12,7 @@ from ..context import CommandCall
 from ..exit_codes import Code, fail
 from ..loading import called, loaded
 from ..options import AtOption, ByOption, SessionArgument, command, option, whole
-from ..terminal import console, note, plain, put, write_json
+from ..terminal import console, note, one_line, plain, put, write_json
 from .testcase import OfOption, chosen
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ EPILOG = (
     "Examples:\n\nsession-log rerun s-42 --at 7 --model app.models:cheaper\n\n"
     "session-log rerun s-42 --at -1h --model app.models:cheaper --agent app.agents:make_agent --json"
 )
-_MOST = 10_000
+_MOST, _LONG = 10_000, 80
 
 ModelOption = Annotated[str, option("--model", "MODULE:FACTORY", "What makes the model that is asked now.")]
 MakerOption = Annotated[
@@ -57,12 +57,16 @@ def rerun(
     same tool with the same input was.
     """
     # Here, because it imports Strands, which most commands do not need.
+    from strands.models.model import Model
+
     from ...testing import rerun as run_on
 
     if run_tools and not agent:
         fail(Code.USAGE, "--run-tools needs --agent: a plain agent has no tools of yours")
     make = loaded("--agent", agent) if agent else None
     asked = called("--model", model)
+    if not isinstance(asked, Model | str):
+        fail(Code.USAGE, f"--model {model} makes no model of Strands, but {one_line(repr(asked), _LONG)}")
     with call.opened() as log:
         until = log.head(session) if at is None else log.resolve(session, at)
         name = chosen(log.state(session, until), of)
