@@ -36,7 +36,7 @@ class ViewerSettings:
     mask: bool = True
     access_log: TextIO | None = None
     user_header: str = ""
-    search_index: str = ""
+    search_index: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
