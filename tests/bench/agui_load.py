@@ -1,7 +1,7 @@
 """A web server that has agents run, and a client that follows them, as processes of their own.
 
-`python -m tests.bench.agui_load serve URL PORT RATE` and `python -m tests.bench.agui_load follow PORT THREADS FOLLOWERS
-SECONDS`. What an agent says is the time at which it says it, so whoever hears it knows how long that took.
+`python -m tests.bench.agui_load serve URL PORT RATE` and `python -m tests.bench.agui_load follow PORT OTHER THREADS
+FOLLOWERS SECONDS`. What an agent says is the time at which it says it, so whoever hears it knows how long that took.
 """
 
 from __future__ import annotations
@@ -89,13 +89,13 @@ def _get(thread: str) -> bytes:
     return f"GET /threads/{thread} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
 
 
-async def follow(port: str, threads: str, followers: str, seconds: str) -> None:
-    """Begin runs, follow each so often as makes that many followers, and write how late what was heard came."""
+async def follow(port: str, other: str, threads: str, followers: str, seconds: str) -> None:
+    """Begin runs at one port, follow them through another, and write how late what was heard came."""
     loop, late, connected = asyncio.get_running_loop(), list[float](), list[_Follower]()
     names = [f"t{number}" for number in range(int(threads))]
     more = [_get(names[number % len(names)]) for number in range(int(followers) - len(names))]
-    for request in [*map(_post, names), *more]:
-        _, protocol = await loop.create_connection(partial(_Follower, request, late), HOST, int(port))
+    for request, at in [*((_post(name), port) for name in names), *((one, other) for one in more)]:
+        _, protocol = await loop.create_connection(partial(_Follower, request, late), HOST, int(at))
         connected.append(protocol)
         if len(connected) == len(names):
             # Whoever follows a thread follows one that is there.

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import quantiles
 from typing import Any, NamedTuple
@@ -32,9 +32,9 @@ class Load(NamedTuple):
 
     Attributes:
         late: How late each delta was heard, in seconds.
-        memory: Bytes that the web server had, when all followed and at the end.
-        readers: How many connections of it waited for what is new.
-        busy: How many cores the web server, the client and Valkey used.
+        memory: Bytes that the web server with the most had, when all followed and at the end.
+        readers: How many connections waited for what is new.
+        busy: How many cores the web servers, the client and Valkey used.
     """
 
     late: list[float]
@@ -44,43 +44,49 @@ class Load(NamedTuple):
 
 
 def rows(run: Run) -> Iterator[Row]:
-    """All threads run in the one web server, which everybody follows."""
+    """All threads run in one web server, which everybody follows; or most follow them through another one."""
     threads, followers = (20, 100) if run.quick else (_THREADS, _FOLLOWERS)
     seconds = 5.0 if run.quick else _SECONDS
-    with ValkeyliteServer() as server:
-        found = _loaded(server, threads, followers, seconds)
     name = f"{followers:,} followers of {threads} runs, {_RATE:g} deltas a second each"
+    for servers, where in ((1, name), (2, f"{name}, through two web servers")):
+        with ValkeyliteServer() as server:
+            yield from _rows(where, _loaded(server, threads, followers, seconds, servers), followers, seconds, servers)
+
+
+def _rows(name: str, found: Load, followers: int, seconds: float, servers: int) -> Iterator[Row]:
     heard, due = len(found.late) / seconds, followers * _RATE
     late, busy = quantiles(found.late, n=100), "{:.2f}, {:.2f} and {:.2f} cores".format(*found.busy)
-    note = f"95 of 100 within {late[94] * 1000:.0f} ms; web server, client and Valkey used {busy}"
+    note = f"95 of 100 within {late[94] * 1000:.0f} ms; web servers, client and Valkey used {busy}"
     yield Row(f"{name}: a delta is heard ÷ 50 ms", found.late, [_MOST_LATE] * len(found.late), 1, note=note)
     yield Row(f"{name}: said a second ÷ heard", [due], [heard], 1.05, unit="times")
-    yield Row(f"{name}: memory of the web server ÷ 500 MB", [found.memory[1]], [_MOST_MEMORY], 1, unit="bytes")
+    yield Row(f"{name}: memory of a web server ÷ 500 MB", [found.memory[1]], [_MOST_MEMORY], 1, unit="bytes")
     grown = f"memory at the end ÷ {seconds:g} s before"
     yield Row(f"{name}: {grown}", [found.memory[1]], [found.memory[0]], 1.1, unit="bytes")
-    yield Row(f"{name}: connections that wait for news ÷ 1", [found.readers], [1], 1, unit="connections")
+    yield Row(f"{name}: connections that wait for news ÷ servers", [found.readers], [servers], 1, unit="connections")
 
 
-def _loaded(server: ValkeyliteServer, threads: int, followers: int, seconds: float) -> Load:
-    port = free_port()
-    serving = _started("serve", server.url, port, _RATE)
+def _loaded(server: ValkeyliteServer, threads: int, followers: int, seconds: float, servers: int) -> Load:
+    ports = [free_port() for _ in range(servers)]
+    serving = [_started("serve", server.url, port, _RATE) for port in ports]
     try:
-        _listens(serving, port)
-        with _started("follow", port, threads, followers, seconds) as client:
+        for process, port in zip(serving, ports, strict=True):
+            _listens(process, port)
+        with _started("follow", ports[0], ports[-1], threads, followers, seconds) as client:
             _line(client)
-            pids, memory = (serving.pid, client.pid, server.pid), _memory(serving.pid)
+            pids, memory = [*(one.pid for one in serving), client.pid, server.pid], _most_memory(serving)
             used, began = [_seconds(pid) for pid in pids], time.monotonic()
             time.sleep(seconds / 2)
             readers = _readers(server)
             time.sleep(seconds / 2 - 0.2)
             took = time.monotonic() - began
-            busy = [(_seconds(pid) - before) / took for pid, before in zip(pids, used, strict=True)]
-            after = _memory(serving.pid)
+            *web, follower, valkey = [(_seconds(pid) - before) / took for pid, before in zip(pids, used, strict=True)]
+            after = _most_memory(serving)
             late: list[float] = json.loads(_line(client))["late"]
     finally:
-        serving.kill()
-        serving.wait()
-    return Load(late, (memory, after), readers, (busy[0], busy[1], busy[2]))
+        for process in serving:
+            process.kill()
+            process.wait()
+    return Load(late, (memory, after), readers, (sum(web), follower, valkey))
 
 
 def _started(*arguments: Any) -> subprocess.Popen[str]:
@@ -107,8 +113,9 @@ def _line(process: subprocess.Popen[str]) -> str:
     raise RuntimeError(f"the client has ended with {process.wait()}")
 
 
-def _memory(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+def _most_memory(processes: Sequence[subprocess.Popen[str]]) -> int:
+    pages = max(int(Path(f"/proc/{one.pid}/statm").read_text().split()[1]) for one in processes)
+    return pages * os.sysconf("SC_PAGESIZE")
 
 
 def _seconds(pid: int) -> float:
