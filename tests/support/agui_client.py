@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +19,15 @@ _CLIENT = Path(__file__).parents[1] / "agui" / "client"
 
 @cache
 def installed_client() -> Path:
-    """The directory of the programs that use it, built for browsers, too."""
-    for command in (["npm", "install", "--silent", "--no-package-lock"], ["npm", "run", "--silent", "build"]):
-        subprocess.run(command, cwd=_CLIENT, check=True)
+    """The directory of the programs that use it, built for browsers, too; by one worker of pytest-xdist at a time."""
+    made_of = "".join((_CLIENT / name).read_text() for name in ("package.json", "page.mjs", "client.mjs", "agent.mjs"))
+    made = _CLIENT / "node_modules" / ".made-of"
+    with (_CLIENT / "package.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists() or made.read_text() != made_of:
+            for command in (["npm", "install", "--silent", "--no-package-lock"], ["npm", "run", "--silent", "build"]):
+                subprocess.run(command, cwd=_CLIENT, check=True)
+            made.write_text(made_of)
     return _CLIENT
 
 
