@@ -11,7 +11,7 @@ from strands_session_log.errors import RunLeaseLostError, SessionLogError
 
 logger = logging.getLogger(__name__)
 
-_BEAT: Final = 1.0
+_BEAT: Final = 2.0
 """Seconds between two renewals, at most."""
 
 

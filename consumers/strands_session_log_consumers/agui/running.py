@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_BEAT: Final = 0.5
+_BEAT: Final = 1.0
 """Seconds between two looks whether the run is to stop."""
 
 
