@@ -6,11 +6,14 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from strands_session_log import KeyDirectory, LocalKeys, SessionLog, WrappedKeys, errors
+from strands_session_log.encryption import directory
 from strands_session_log.encryption.data_key import aes
+from strands_session_log.files import open_named
 from support import wait_until
 
 from .conftest import Opened
@@ -133,6 +136,24 @@ def test_keys_that_are_made_while_the_master_key_is_rotated_can_be_opened_afterw
     fresh = LocalKeys(keys.path)
     assert len(fresh.master_ids) == 1
     assert all(fresh.find(f"s-{number}", id_) for number, id_ in enumerate(ids))
+
+
+def test_a_record_that_is_replaced_while_it_is_read_is_read_anew(
+    keys: LocalKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = keys.create("s").id
+    others = LocalKeys(keys.path)
+
+    def open_late(file: Path) -> BinaryIO:
+        monkeypatch.undo()
+        opened = open_named(file)
+        others.rotate_master()
+        return opened
+
+    monkeypatch.setattr(directory, "open_named", open_late)
+    assert [one.session_id for one in keys.all_keys()] == ["s"]
+    monkeypatch.setattr(directory, "open_named", open_late)
+    assert LocalKeys(keys.path).find("s", made)
 
 
 def test_who_makes_a_key_at_the_same_time_gets_the_same(keys: LocalKeys) -> None:

@@ -95,8 +95,12 @@ class KeyDirectory:
     def read(self, file: Path) -> bytes | None:
         """What a file holds; None when there is none."""
         try:
-            with open_named(file) as opened:
-                found = opened.read(_MOST_BYTES + 1)
+            while True:
+                with open_named(file) as opened:
+                    found = opened.read(_MOST_BYTES + 1)
+                    # Whoever replaced it meanwhile overwrites what was being read.
+                    if os.path.samestat(os.fstat(opened.fileno()), os.stat(file)):  # noqa: PTH116
+                        break
         except FileNotFoundError:
             return None
         except OSError as error:
