@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -21,6 +18,7 @@ from strands_session_log.cli.api import (
     UrlOption,
     opened,
     serving_metrics,
+    stopped_by_signals,
 )
 
 from .archiver import TROUBLE, Archived, Archiver, Outcome
@@ -29,7 +27,7 @@ from .session_archive import SessionArchive
 from .settings import ArchiveSettings
 
 if TYPE_CHECKING:
-    from .service import ArchiveService
+    pass
 
 EPILOG = (
     "Examples:\n\nsession-log archive --archive /srv/archive --idle 7d --once --dry-run\n\n"
@@ -117,8 +115,8 @@ def _sweep(
 
     # Without those of the process: a textfile collector has its own.
     registry = CollectorRegistry()
-    service = ArchiveService(log, store, settings, registry, printer.tell)
-    with _ended_by_signals(service), serving_metrics(metrics.host, metrics.port, registry):
+    with stopped_by_signals() as stop, serving_metrics(metrics.host, metrics.port, registry):
+        service = ArchiveService(log, store, settings, registry, printer.tell, stop)
         if every is not None:
             service.run(every)
             return
@@ -154,19 +152,6 @@ def _archive_these(
         raise typer.Exit(Code.NOT_FOUND)
     if outcomes & (TROUBLE | {Outcome.MOVED}):
         raise typer.Exit(Code.PROBLEMS)
-
-
-@contextmanager
-def _ended_by_signals(service: ArchiveService) -> Iterator[None]:
-    def end(*_: Any) -> None:
-        service.stop()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Printer:

@@ -70,6 +70,7 @@ class ArchiveService:
         settings: What is archived, and what is dropped.
         registry: Of its metrics.
         tell: Told what became of each session.
+        stopping: Set to end it after the session that is being archived.
     """
 
     def __init__(
@@ -79,10 +80,11 @@ class ArchiveService:
         settings: ArchiveSettings,
         registry: CollectorRegistry | None = None,
         tell: Callable[[Archived], object] = lambda archived: None,
+        stopping: Event | None = None,
     ) -> None:
         self._log, self._archive, self._settings, self._tell = log, archive, settings, tell
         self._metrics = ArchiveMetrics(registry or CollectorRegistry())
-        self.stopping = Event()
+        self.stopping = stopping or Event()
 
     def stop(self) -> None:
         """End after the session that is being archived."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +14,7 @@ from strands_session_log.cli.api import (
     UrlOption,
     opened,
     serving_metrics,
+    stopped_by_signals,
 )
 
 from .indexer import Indexer, IndexSummary
@@ -56,13 +55,11 @@ def command(
         with Indexer(log, found, _metrics(registry)) as indexer:
             if rebuild:
                 indexer.rebuild()
-            stop = Event()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: stop.set())
-            if once:
-                _tell(indexer.sync(stop.is_set), found)
-            else:
-                indexer.run(stop, lambda summary: _tell(summary, found))
+            with stopped_by_signals() as stop:
+                if once:
+                    _tell(indexer.sync(stop.is_set), found)
+                else:
+                    indexer.run(stop, lambda summary: _tell(summary, found))
 
 
 def _metrics(registry: CollectorRegistry | None) -> IndexMetrics | None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-from threading import Event
 from typing import Annotated, Any
 
 import orjson
 import typer
 
 from strands_session_log import SessionLog
-from strands_session_log.cli.api import Code, JsonOption, NamespaceOption, UrlOption, fail, opened
+from strands_session_log.cli.api import Code, JsonOption, NamespaceOption, UrlOption, fail, opened, stopped_by_signals
 from strands_session_log.seals import signing_key, verifier_keys
 
 from .bucket import store_of
@@ -100,12 +98,11 @@ def _once(watch: Watch, settings: WitnessSettings, as_json: bool) -> bool:
 def _serve(watch: Watch, settings: WitnessSettings, log: SessionLog) -> bool:
     from .service import WitnessService
 
-    stop, service = Event(), WitnessService(watch, settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    service = WitnessService(watch, settings)
     typer.echo(f"Sealing namespace {log.namespace} every {settings.every:g} s", err=True)
     try:
-        service.run(stop, lambda address: typer.echo(f"Serving {address}/metrics", err=True))
+        with stopped_by_signals() as stop:
+            service.run(stop, lambda address: typer.echo(f"Serving {address}/metrics", err=True))
     except OSError as error:
         fail(Code.USAGE, f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}")
     return service.ok

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..concurrency import stopped_by_signals
 from ..errors import MissingExtraError
 from .context import opened
 from .exit_codes import Code, fail
@@ -29,6 +30,7 @@ __all__ = [
     "fail",
     "opened",
     "serving_metrics",
+    "stopped_by_signals",
     "troubles",
 ]
 

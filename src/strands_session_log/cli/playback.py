@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import typer
 
 from .. import EventId, SessionLog, SessionState
+from ..concurrency import sleep
 from ..errors import SessionNotFoundError
 from .exit_codes import Code
 from .terminal import note
@@ -95,7 +95,7 @@ def state_before(log: SessionLog, session_id: str, position: EventId | None) -> 
 
 
 def pace(
-    recorded: Iterable[T], speed: float, max_pause: float, sleep: Callable[[float], object] = time.sleep
+    recorded: Iterable[T], speed: float, max_pause: float, sleep: Callable[[float], object] = sleep
 ) -> Iterator[T | Shortened]:
     """Things one by one, each as long after the one before as it happened then, or `speed` times faster."""
     last: int | None = None

@@ -3,7 +3,7 @@
 from .background import Background
 from .backoff import Backoff, spread
 from .channel import Channel
-from .interruptible import held, wait_until
+from .interruptible import held, sleep, stopped_by_signals, wait_until
 from .running_loop import running_loop
 from .worker_thread import ProcessBound, WorkerThread
 
@@ -15,6 +15,8 @@ __all__ = [
     "WorkerThread",
     "held",
     "running_loop",
+    "sleep",
     "spread",
+    "stopped_by_signals",
     "wait_until",
 ]

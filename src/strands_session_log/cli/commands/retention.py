@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from ... import RetentionPolicies, SessionLog, parse_duration
+from ...concurrency import stopped_by_signals
 from ...errors import ServerUnavailableError
 from ..context import CommandCall
 from ..helping import Command, CommandGroup
@@ -87,20 +87,21 @@ def sweep(
     Several may run at once. A file of policies is read anew each time; a mistake in it ends the first run, and is told
     of later ones.
     """
-    stop = threading.Event()
-    if every is not None:
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, lambda *_: stop.set())
     if policies is not None:
         RetentionPolicies.read(policies)
     with call.opened() as log:
-        _run(call, log, policies, by, dry_run)
-        while every is not None and not stop.wait(every.total_seconds()):
-            try:
-                _run(call, log, policies, by, dry_run)
-            except (ServerUnavailableError, ValueError) as error:
-                # It is tried again the next time.
-                note(error)
+        run = partial(_run, call, log, policies, by, dry_run)
+        if every is None:
+            run()
+            return
+        with stopped_by_signals() as stop:
+            run()
+            while not stop.wait(every.total_seconds()):
+                try:
+                    run()
+                except (ServerUnavailableError, ValueError) as error:
+                    # It is tried again the next time.
+                    note(error)
 
 
 def _run(call: CommandCall, log: SessionLog, policies: str | None, by: str, dry_run: bool) -> None:
