@@ -28,7 +28,7 @@ def open_index(where: str | Path, namespace: str, *, create: bool = False) -> Se
         try:
             from .postgresql import PostgresSearchIndex
         except ImportError as error:
-            # Without libpq, of the system or of psycopg-binary, it is there and cannot be imported, and no name is told.
+            # Without libpq, of the system or of psycopg-binary, it is there and cannot be imported: no name is told.
             if (error.name or "psycopg").partition(".")[0] != "psycopg":
                 raise
             raise MissingExtraError("search-postgresql", "searching in PostgreSQL") from error
