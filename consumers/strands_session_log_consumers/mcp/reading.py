@@ -98,7 +98,7 @@ class SessionReader:
                 return {**_read(hits, looked_at), "next": _cursor(*place, str(one.id))}
         return {**_read(hits, looked_at), "next": None}
 
-    def find(self, query: str, limit: int, cursor: str | None, **within: str | None) -> dict[str, Any]:
+    def find(self, query: str, limit: int, cursor: str | None, **within: Any) -> dict[str, Any]:
         """What the search index has of a query, newest first, as far as it stands in the log.
 
         Raises:
