@@ -205,6 +205,70 @@ READERS = [
     ),
 ]
 
+FORWARDER = [
+    Panel(
+        "Webhooks by outcome",
+        {"{{outcome}}": rate("forward_events_total", "outcome")},
+        "cps",
+        about="`failed` are tried again; how far behind a forwarder is, and what it parked, its group tells above.",
+        stacked=True,
+    ),
+    Panel(
+        "Answers of receivers",
+        {"{{verdict}}": rate("forward_answers_total", "verdict")},
+        "cps",
+        about="`away`: it takes nothing for now, and is waited for; `refused`: it does not want this event.",
+        stacked=True,
+    ),
+    Panel("Time receivers take", percentiles("forward_answer_seconds"), "s", about="Until the whole answer is there."),
+    Panel(
+        "Receivers that take nothing",
+        {"{{job}} {{instance}}": f"{PREFIX}_forward_receiver_away"},
+        about="1 where the receiver is away: nothing is lost, and the group falls behind.",
+        width=12,
+    ),
+    Panel(
+        "Receiver last took an event",
+        {"{{job}} {{instance}} ago": f"time() - ({PREFIX}_forward_last_success_timestamp_seconds > 0)"},
+        "s",
+        about="Its age grows while nothing happens, too.",
+        width=12,
+    ),
+]
+
+INDEX = [
+    Panel(
+        "Index is behind",
+        {"{{job}} {{instance}}": f"time() - ({PREFIX}_index_last_success_timestamp_seconds > 0)"},
+        "s",
+        about="Below a second while `session-log index` is in step; it grows while the index is filled, too.",
+    ),
+    Panel(
+        "Messages indexed",
+        {"messages": rate("index_messages_total"), "sessions removed": rate("index_removed_sessions_total")},
+        "cps",
+        about="Added to the search index, and sessions that went from it as they were deleted.",
+    ),
+    Panel(
+        "Indexing stopped",
+        {"stopped": rate("index_troubles_total")},
+        "cps",
+        about="And was tried again: the server, the database or the disk does not take part; its log says why.",
+    ),
+    Panel(
+        "Removed, and not gone yet",
+        {"{{job}} {{instance}}": f"{PREFIX}_index_unscrubbed"},
+        about="1 while something that was erased or deleted still stands where the index is kept.",
+        width=12,
+    ),
+    Panel(
+        "Sessions not indexed wholly",
+        {"{{job}} {{instance}}": f"{PREFIX}_index_unreadable_sessions"},
+        about="As something in them cannot be read; `session-log verify --all` tells what.",
+        width=12,
+    ),
+]
+
 SERVER = [
     Panel(
         "Memory",
@@ -235,5 +299,7 @@ ROWS = (
     Row("Consumer groups", GROUPS),
     Row("Writers", WRITERS),
     Row("Readers", READERS),
+    Row("Forwarder", FORWARDER),
+    Row("Search index", INDEX),
     Row("Server", SERVER),
 )

@@ -15,7 +15,7 @@ from strands import Agent
 from strands_session_log import LiveTokens, SessionLog, SessionRuns, ValkeySessionManager, events
 from strands_session_log.testing import ScriptedModel
 from strands_session_log_consumers.agui.channel import ThreadHub
-from strands_session_log_consumers.agui.conversation import FINISHED, STARTED
+from strands_session_log_consumers.agui.conversation import FINISHED, STARTED, TOLD
 from support.following import SOON
 from support.served_agui import SCRIPT, AguiRun, AguiSettings, FrontEnd, asked, frames_of, plus, served_agui
 
@@ -55,6 +55,32 @@ def test_who_is_further_behind_than_is_kept_is_cut_off_and_comes_again(session_l
             await channel.known(last.revision)
             assert [frame async for frame in frames] == [b": too slow, come again\n\n"]
             assert b"run-5" in await anext(channel.frames(last.revision))
+        hub.close()
+
+    session_log.append(THREAD, started("run"))
+    with SessionRuns(session_log, THREAD).acquire("run", SOON):
+        asyncio.run(follow())
+
+
+def told(run: str, text: str) -> events.Custom:
+    return events.Custom(TOLD, {"run": run, "event": {"type": "CUSTOM", "name": "said", "value": text}})
+
+
+def test_who_is_more_bytes_behind_than_are_kept_is_cut_off_and_what_is_longer_reaches_the_others(
+    session_log: SessionLog,
+) -> None:
+    async def follow() -> None:
+        hub = ThreadHub(session_log, AguiSettings(kept_bytes=3000))
+        with hub.channel(THREAD) as channel:
+            slow, quick = channel.frames(0), channel.frames(0)
+            for frames in (slow, quick):
+                assert b"RUN_STARTED" in await anext(frames)
+            await asyncio.to_thread(session_log.append, THREAD, told("run", "long" * 2500))
+            assert b"longlong" in await anext(quick)
+            for number in range(4):
+                await asyncio.to_thread(session_log.append, THREAD, told("run", f"{number}" * 1000))
+                assert f"{number}{number}".encode() in await anext(quick)
+            assert [frame async for frame in slow] == [b": too slow, come again\n\n"]
         hub.close()
 
     session_log.append(THREAD, started("run"))

@@ -205,6 +205,31 @@ def test_a_run_is_not_lost_while_it_blocks_all_it_has(session_log: SessionLog, m
     assert [one.event.data["outcome"] for one in session_log.read("s", types=FINISHED)] == ["success"]
 
 
+def test_a_run_that_blocks_for_longer_than_it_may_is_given_up_and_its_thread_goes_on(session_log: SessionLog) -> None:
+    may_end = Event()
+
+    @tool
+    def wait(number: int) -> str:
+        """Wait for what does not come."""
+        may_end.wait(SOON)
+        return "at last"
+
+    short = AguiSettings(longest_run=0.3, grace=0.1)
+    with served_agui(session_log, make_adder) as other, served_agui(session_log, make_blocking(wait, 1), short) as url:
+        ended = post(url, asked("Wait.")).last
+        assert (ended["type"], ended["code"]) == ("RUN_ERROR", "TIMEOUT")
+        assert post(other, asked("1 + 2?", "run-2")).said[-1] == WHOLE[-1]
+        may_end.set()
+        assert not any("at last" in text for _, text in get(other).said)
+    assert [one.event.data["outcome"] for one in session_log.read("s", types=FINISHED)] == ["failed", "success"]
+
+
+def test_a_run_that_takes_longer_than_it_may_is_stopped_and_says_so(session_log: SessionLog) -> None:
+    with served_agui(session_log, make_waiting(Event()), AguiSettings(longest_run=0.3, grace=SOON)) as url:
+        assert post(url, asked("Go on.")).last["code"] == "TIMEOUT"
+    assert SessionRuns(session_log, "s").current() is None
+
+
 @tool(context=True)
 def refund(tool_context: ToolContext) -> str:
     """Give money back."""
@@ -266,7 +291,10 @@ def test_all_runs_together_have_the_grace_that_is_given(session_log: SessionLog)
     assert ended == ["cancelled"]
 
 
-@pytest.mark.parametrize("settings", [{"lease": 0}, {"heartbeat": 0.0}, {"kept": 0}, {"on_busy": "wait"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"lease": 0}, {"heartbeat": 0.0}, {"kept": 0}, {"kept_bytes": 0}, {"longest_run": 0.0}, {"on_busy": "wait"}],
+)
 def test_settings_that_cannot_be_are_refused(settings: Any) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         AguiSettings(**settings)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,11 +16,19 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from strands_session_log import SessionLog, SnapshotSettings, Subscriber, events, instrumentation
 from strands_session_log.errors import SessionLogError
+from strands_session_log_consumers.forward.counting import ForwardMetrics
+from strands_session_log_consumers.forward.receiver import Receiver
+from strands_session_log_consumers.forward.service import Forwarder
+from strands_session_log_consumers.forward.settings import ForwardSettings
+from strands_session_log_consumers.forward.signing import WebhookSigner
+from strands_session_log_consumers.search import Indexer, open_index
+from strands_session_log_consumers.search.counting import IndexMetrics
 from support import FaultProxy, ValkeyliteServer, talking
 from support.exporting import ExporterProcess
 from support.panels import RULES, Query, happenings, queries, variables
 from support.processes import HOST
 from support.prometheus import Prometheus
+from support.receiving import WebhookReceiver
 from support.waiting import wait_until
 
 pytestmark = [pytest.mark.dashboards, pytest.mark.timeout(300)]
@@ -112,12 +122,41 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         SessionLog.connect(proxy.url, retry_for=0.2) as behind,
         ExporterProcess(server.url, "strands", directory) as exporter,
         instrumented(registry) as address,
+        services(log, registry, directory),
         Prometheus(directory, {"session-log": [exporter.address], "agents": [address]}, RULES) as prometheus,
     ):
         exporter.wait_until_ready()
         with Stack(prometheus, log, behind, proxy) as stack:
             wait_until(lambda: len(prometheus.healthy_targets()) == 2, "both to be scraped", PATIENCE)
             yield stack
+
+
+@contextmanager
+def services(log: SessionLog, registry: CollectorRegistry, directory: Path) -> Iterator[None]:
+    """A forwarder and an indexer at work, which are counted."""
+    over = threading.Event()
+    index = open_index(directory / "search.db", log.namespace, create=True)
+
+    async def forward() -> None:
+        end = asyncio.Event()
+        async with Receiver(receiver.url, WebhookSigner(["whsec_bmV3IG5ldyBuZXcgbmV3IG5ldyBuZXcgbmV3IG4="]), 5.0) as to:
+            metrics = ForwardMetrics(registry)
+            forwarding = asyncio.create_task(Forwarder(log, to, ForwardSettings(), metrics=metrics).run(end))
+            await asyncio.to_thread(over.wait)
+            end.set()
+            await forwarding
+
+    with WebhookReceiver() as receiver, Indexer(log, index, IndexMetrics(registry)) as indexer:
+        at_work = [
+            threading.Thread(target=asyncio.run, args=(forward(),)),
+            threading.Thread(target=indexer.run, args=(over,)),
+        ]
+        for thread in at_work:
+            thread.start()
+        yield
+        over.set()
+        for thread in at_work:
+            thread.join(30)
 
 
 @contextmanager

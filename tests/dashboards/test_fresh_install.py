@@ -14,7 +14,7 @@ from support.waiting import wait_until
 
 pytestmark = [pytest.mark.dashboards, pytest.mark.timeout(120)]
 
-WORDS = ("Writers", "Readers")
+WORDS = ("Writers", "Readers", "Forwarder", "Search index")
 """Rows that are about processes of the user's own: nobody knows of those that do not exist."""
 WITHOUT_A_NUMBER = {
     "conversations: Model calls per invocation A",

@@ -18,6 +18,7 @@ from mcp import Client, StdioServerParameters
 
 from strands_session_log import SessionLog, events
 from strands_session_log_consumers.mcp import McpSettings, server
+from strands_session_log_consumers.search import Indexer, open_index
 from support.command_line import Run, message
 from support.programs import COMMAND_LINE, Program
 
@@ -101,6 +102,28 @@ def test_a_search_goes_on_where_it_stopped_through_all_sessions(log: SessionLog)
         if (cursor := page["next"]) is None:
             break
     assert found == [(f"s-{number}", f"Lisbon {index}") for number in (2, 1, 0) for index in range(4)]
+
+
+def test_a_search_looks_into_the_index_where_there_is_one_and_says_so(talk: SessionLog, tmp_path: Path) -> None:
+    settings = McpSettings(search_index=str(tmp_path / "search.db"))
+    with Indexer(talk, open_index(settings.search_index or "", talk.namespace, create=True)) as indexer:
+        indexer.sync()
+    words = {"text": "jacket OR pack", "limit": 1}
+    newest = ask(talk, "search", settings, **words)
+    assert (newest["searched"], newest["hits"][0]["found"]) == ("index", ["jacket"])
+    second = ask(talk, "search", settings, **words, cursor=newest["next"])
+    assert second["hits"][0]["found"] == ["pack"]
+    assert ask(talk, "search", settings, text="ght jack")["hits"] == []
+    for exact, has_index in (({"exact": True}, settings), ({}, None)):
+        read = ask(talk, "search", has_index, text="ght jack", **exact)
+        assert (read["searched"], read["hits"][0]["text"]) == ("sessions", "A light jacket.")
+
+
+def test_an_index_that_is_not_there_is_told(talk: SessionLog, tmp_path: Path) -> None:
+    settings = McpSettings(search_index=str(tmp_path / "none.db"))
+    answer = call(server(talk, settings), "search", text="jacket")
+    assert answer.is_error
+    assert "there is no such file" in answer.content[0].text
 
 
 def test_no_answer_is_longer_than_was_allowed_and_an_event_is_had_in_pieces(log: SessionLog) -> None:

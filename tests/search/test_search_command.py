@@ -54,6 +54,23 @@ def test_metrics_need_an_extra_only_where_they_are_wanted(
     assert "strands-session-log[metrics]" in said
 
 
+@pytest.mark.parametrize("is_installed", [False, True])
+def test_postgresql_without_its_library_is_told_in_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, is_installed: bool
+) -> None:
+    for name in [one for one in sys.modules if one.startswith("psycopg") or one.endswith(".search.postgresql")]:
+        monkeypatch.delitem(sys.modules, name)
+    if is_installed:
+        # As where there is no libpq: of the ways to reach it, none can be imported.
+        for name in ("psycopg_c", "psycopg_binary", "psycopg.pq.pq_ctypes"):
+            monkeypatch.setitem(sys.modules, name, None)
+    else:
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+    said = run("search", "x", "--index", "postgresql://127.0.0.1/x", exit_code=2).stderr
+    assert "pip install 'strands-session-log[search-postgresql]'" in said
+    assert len(said.splitlines()) == 1
+
+
 def test_what_cannot_be_searched_is_told_in_one_line(talk: SessionLog, run: Run, file: Path) -> None:
     assert "`session-log index` makes it" in run("search", "x", exit_code=2).stderr
     run("index", "--once")

@@ -333,6 +333,55 @@ def test_one_may_empty_it_while_another_follows(log: SessionLog, index: SearchSt
     assert found(index, "words") == ["a/2", "a/1"]
 
 
+def between_transactions(indexer: Indexer, act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have it commit after every few messages, and this happen before it goes on for the first time."""
+    monkeypatch.setattr("strands_session_log_consumers.search.indexer._AT_ONCE", 3)
+    writer: Any = indexer._writer
+    begin, acts = writer._begin, iter([lambda: None, act])
+
+    def begin_after() -> None:
+        next(acts, lambda: None)()
+        begin()
+
+    monkeypatch.setattr(writer, "_begin", begin_after)
+
+
+def test_one_may_empty_it_while_another_is_within_a_long_session(
+    log: SessionLog, index: SearchStore, indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        say(log, "a", number, "words")
+    with Indexer(log, index) as other:
+        between_transactions(indexer, other.rebuild, monkeypatch)
+        indexer.sync()
+    assert found(index, "words") == [f"a/{revision}" for revision in range(8, 0, -1)]
+
+
+def test_labels_are_there_when_an_indexer_has_ended_within_a_long_session(
+    log: SessionLog, index: SearchStore, indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append("a", events.SessionAnnotated({"team": "sea"}))
+    for number in range(8):
+        say(log, "a", number, "words")
+
+    def end() -> None:
+        raise InterruptedError
+
+    between_transactions(indexer, end, monkeypatch)
+    with pytest.raises(InterruptedError):
+        indexer.sync()
+    with Indexer(log, index) as other:
+        other.sync()
+    assert len(found(index, "words", labels={"team": "sea"})) == 8
+
+
+def test_an_index_that_is_emptied_and_left_is_filled_by_who_follows(log: SessionLog, index: SearchStore) -> None:
+    say(log, "a", 0, "words")
+    with followed(log, index), Indexer(log, index) as other:
+        other.rebuild()
+        wait_until(lambda: found(index, "words") == ["a/1"], "the index to follow")
+
+
 def test_two_that_change_it_never_take_one_session_for_another(log: SessionLog, index: SearchStore) -> None:
     say(log, "a", 0, "of the first")
     say(log, "b", 0, "of the second")

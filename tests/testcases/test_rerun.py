@@ -94,6 +94,24 @@ def test_what_an_edited_fork_has_yet_to_answer_is_answered(spoken: SessionLog, r
     assert not found.is_same
 
 
+def test_what_a_rewind_has_undone_is_not_asked_again_unless_it_is_gone_on_from(log: SessionLog) -> None:
+    manager = ValkeySessionManager("s", log=log)
+    agent = Agent(ScriptedModel("One.", "Two."), session_manager=manager, callback_handler=None)
+    agent("First?")
+    answered = log.head("s")
+    agent("Undone?")
+    undone = next(one.id for one in log.read("s", answered, types="message.added"))
+    log.rewind("s", answered)
+    manager = ValkeySessionManager("s", log=log)
+    Agent(ScriptedModel("Three."), session_manager=manager, callback_handler=None)("Third?")
+
+    assert [one["content"][0]["text"] for one in recorded_messages(log, "s")] == ["First?", "One.", "Third?", "Three."]
+    assert "Two." in str(recorded_messages(log, "s", at=undone.revision + 1))
+    for at, said in ((answered, "Three."), (undone, "Two.")):
+        (turn,) = rerun(log, "s", at, stand_in(log, "s", ScriptedModel("Again."))).turns
+        assert [one["content"][0]["text"] for one in turn.was] == [said]
+
+
 def test_a_tool_answers_what_it_answered_though_ids_of_calls_come_again(log: SessionLog) -> None:
     def call(city: str) -> list[Any]:
         return [{"toolUse": {"toolUseId": "1", "name": "forecast", "input": {"city": city}}}]

@@ -14,5 +14,6 @@ price: ModelPrice | None = prices.price_of("my-1")
 if price:
     spent: float = price.cost({"inputTokens": 3}) + price.dollars["input"]
 cost: SessionCost = prices.cost_of(log, "s-42")
+both: SessionCost = cost + prices.cost_of(log, "s-42", after=12, until="-1h")
 told: tuple[float, int, bool, bool] = cost.dollars, cost.unpriced_tokens, cost.is_exact, cost.is_whole
 as_json: dict[str, Any] = cost.to_json()

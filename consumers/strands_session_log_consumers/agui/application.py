@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from inspect import isawaitable
 from time import monotonic
@@ -27,7 +27,7 @@ try:
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
-    from starlette.responses import JSONResponse, Response, StreamingResponse
+    from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 except ImportError as missing:
     raise MissingExtraError("agui", "serving AG-UI") from missing
@@ -36,6 +36,7 @@ from .channel import ThreadHub, ThreadUnreadableError
 from .conversation import RunBefore
 from .frames import position_of
 from .messages import NothingToAskError, answers_of, check_asks
+from .places import PlacedResponse, Places
 from .running import AguiRun, MakeAgent, RunIds, RunWorker, begin_run
 from .settings import AguiSettings
 
@@ -123,6 +124,8 @@ class AguiServing:
         self._log, self._make_agent, self._authorize, self._settings = log, make_agent, authorize, settings
         self._hub = ThreadHub(log, settings)
         self._workers = set[RunWorker]()
+        self._runs = Places(settings.most_runs, f"{settings.most_runs:,} runs are in progress already")
+        self._followers = Places(settings.most_followers, f"{settings.most_followers:,} follow already")
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -152,28 +155,47 @@ class AguiServing:
         except ValidationError as error:
             raise HTTPException(422, f"no RunAgentInput: {error.error_count()} errors") from error
         user = await self._user(request, asked.thread_id)
-        lease = await self._lease(asked)
-        if lease is None:
-            return await self._following(asked.thread_id, 0)
-        try:
-            before = await self._before(asked)
-            if before.is_known and not before.was_lost:
+        with ExitStack() as place:
+            # Before a run begins that nobody could follow.
+            place.enter_context(self._followers.place())
+            lease = await self._lease(asked)
+            revision = await self._begun(asked, user, lease) if lease else 0
+            return self._following(place, asked.thread_id, revision)
+
+    async def _begun(self, asked: RunAgentInput, user: Any, lease: RunLease) -> int:
+        """The revision with which a run began; 0 if it has been and ended."""
+        with ExitStack() as place:
+            try:
+                place.enter_context(self._runs.place())
+                before = await self._before(asked)
+                if before.is_known and not before.was_lost:
+                    await to_thread.run_sync(lease.release)
+                    return 0
+                message_id = "" if before.goes_on else check_asks(asked)
+                ids = RunIds(message_id, answers_of(asked))
+                manager, started = await to_thread.run_sync(
+                    begin_run, self._log, asked, lease, ids, before.open_run, self._settings
+                )
+                tokens = LiveTokens(self._log, asked.thread_id, interval=0.02)
+                self._start(AguiRun(asked, manager, tokens, user, before.goes_on), lease, place.pop_all())
+            except BaseException:
                 await to_thread.run_sync(lease.release)
-                return await self._following(asked.thread_id, 0)
-            message_id = "" if before.goes_on else check_asks(asked)
-            ids = RunIds(message_id, answers_of(asked))
-            manager, started = await to_thread.run_sync(
-                begin_run, self._log, asked, lease, ids, before.open_run, self._settings
-            )
-        except BaseException:
-            await to_thread.run_sync(lease.release)
-            raise
-        tokens = LiveTokens(self._log, asked.thread_id, interval=0.02)
-        run = AguiRun(asked, manager, tokens, user, before.goes_on)
-        worker = RunWorker(self._log, run, self._make_agent, lease, self._settings, self._workers.discard)
+                raise
+        return started.revision
+
+    def _start(self, run: AguiRun, lease: RunLease, place: ExitStack) -> None:
+        worker = RunWorker(self._log, run, self._make_agent, lease, self._settings, partial(self._ended, place))
         self._workers.add(worker)
-        worker.start()
-        return await self._following(asked.thread_id, started.revision)
+        try:
+            worker.start()
+        except RuntimeError:
+            # There can be no more threads.
+            self._ended(place, worker)
+            raise
+
+    def _ended(self, place: ExitStack, worker: RunWorker) -> None:
+        self._workers.discard(worker)
+        place.close()
 
     async def _body(self, request: Request) -> bytes:
         # What a page of another site may send without being asked for leave is never that.
@@ -188,8 +210,6 @@ class AguiServing:
 
     async def _lease(self, asked: RunAgentInput) -> RunLease | None:
         """The lease of the run; None if this very run is in progress."""
-        if len(self._workers) >= self._settings.most_runs:
-            raise HTTPException(503, f"{self._settings.most_runs} runs are in progress already")
         runs, loop = SessionRuns(self._log, asked.thread_id), asyncio.get_running_loop()
         until = loop.time() + (self._settings.queue if self._settings.on_busy == "queue" else 0)
         while True:
@@ -217,11 +237,13 @@ class AguiServing:
         await self._user(request, thread_id)
         after = request.query_params.get("after") or request.headers.get("last-event-id") or ""
         position, is_whole = position_of(after) if after else (None, False)
-        head: EventId = await to_thread.run_sync(self._log.head, thread_id)
-        is_running = await self._is_running(thread_id)
-        if position and is_whole and position.event >= head and not is_running:
-            return Response(status_code=204)
-        return await self._following(thread_id, 0, after)
+        with ExitStack() as place:
+            place.enter_context(self._followers.place())
+            head: EventId = await to_thread.run_sync(self._log.head, thread_id)
+            is_running = await self._is_running(thread_id)
+            if position and is_whole and position.event >= head and not is_running:
+                return Response(status_code=204)
+            return self._following(place, thread_id, 0, after)
 
     async def _is_running(self, thread_id: str) -> bool:
         with self._hub.channel(thread_id) as channel:
@@ -245,11 +267,9 @@ class AguiServing:
             raise HTTPException(403, "not allowed")
         return user
 
-    async def _following(self, thread_id: str, revision: int, after: str = "") -> Response:
-        if self._hub.followers >= self._settings.most_followers:
-            raise HTTPException(503, f"{self._settings.most_followers:,} follow already")
+    def _following(self, place: ExitStack, thread_id: str, revision: int, after: str = "") -> Response:
         frames = self._frames(thread_id, revision, after)
-        return StreamingResponse(frames, media_type="text/event-stream", headers=_HEADERS)
+        return PlacedResponse(place.pop_all(), frames, media_type="text/event-stream", headers=_HEADERS)
 
     async def _frames(self, thread_id: str, revision: int, after: str) -> AsyncIterator[bytes]:
         with self._hub.channel(thread_id) as channel:

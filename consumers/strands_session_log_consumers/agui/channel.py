@@ -62,7 +62,7 @@ class ThreadChannel:
 
     def __init__(self, log: SessionLog, thread_id: str, settings: AguiSettings) -> None:
         self._log, self._thread_id, self._settings = log, thread_id, settings
-        self._frames = KeptFrames(settings.kept)
+        self._frames = KeptFrames(settings.kept, settings.kept_bytes)
         self._watching, self._waiting = set[asyncio.Event](), set[asyncio.Event]()
         self._position = LivePosition()
         self.conversation: ThreadConversation | None = None
@@ -242,11 +242,6 @@ class ThreadHub:
         self._channels = dict[str, ThreadChannel]()
         self._users = dict[ThreadChannel, int]()
         self._loop: asyncio.AbstractEventLoop | None = None
-
-    @property
-    def followers(self) -> int:
-        """How many follow a thread."""
-        return sum(self._users.values())
 
     @contextmanager
     def channel(self, thread_id: str) -> Iterator[ThreadChannel]:

@@ -111,13 +111,16 @@ class KeptFrames:
 
     Args:
         kept: How many are kept.
+        kept_bytes: How many bytes they have together at most. What happened last is kept however long it is: whoever
+            has all before it could else never go on.
 
     Attributes:
         count: How many there were.
     """
 
-    def __init__(self, kept: int) -> None:
-        self._kept, self._frames = kept, deque[AguiFrame](maxlen=kept)
+    def __init__(self, kept: int, kept_bytes: int) -> None:
+        self._kept, self._kept_bytes, self._frames = kept, kept_bytes, deque[AguiFrame]()
+        self._size = 0
         self._places = dict[str, int]()
         self._open = OpenEvents()
         self.count = 0
@@ -130,10 +133,18 @@ class KeptFrames:
             self._open.take(event)
             sent, (begins, is_last) = framed(event, id_), _bounds(event)
             self._frames.append(AguiFrame(sent, is_last, begins, self._open.now))
+            self._size += len(sent)
             self.count += 1
             self._note(id_)
         self._note(at)
+        self._drop_oldest(len(found))
         return bool(found)
+
+    def _drop_oldest(self, newest: int) -> None:
+        while len(self._frames) > max(newest, self._kept) or (
+            self._size > self._kept_bytes and len(self._frames) > newest
+        ):
+            self._size -= len(self._frames.popleft().sent)
 
     def begin(self, run: BaseEvent | None) -> None:
         """All was read anew, and this run is in progress, if any is."""

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+TIMEOUT: Final = "TIMEOUT"
+"""The code of a run that took longer than it may."""
+
 _BEAT: Final = 1.0
 """Seconds between two looks whether the run is to stop."""
 
@@ -187,8 +190,8 @@ class RunWorker:
         ended: Callable[[RunWorker], None],
     ) -> None:
         self._log, self._run, self._make_agent, self._lease = log, run, make_agent, lease
-        self._agent_id, self._ended = settings.agent_id, ended
-        self._holder = LeaseHolder(lease, settings.lease)
+        self._settings, self._ended = settings, ended
+        self._holder = LeaseHolder(lease, run.input.thread_id, settings, lambda: self._note_end(self._overdue()))
         self._is_to_stop = self._was_stopped = False
         self._thread = Thread(target=self._work, name=f"agui-{lease.run_id[:32]}", daemon=True)
 
@@ -210,16 +213,23 @@ class RunWorker:
             with self._holder:
                 outcome = asyncio.run(self._outcome())
                 self._run.live_tokens.flush(1.0)
-                self._holder.check()
-                finished = {"run": self._lease.run_id, **outcome}
-                self._log.append(self._run.input.thread_id, Custom(FINISHED, finished, self._agent_id))
+                with self._holder.ending():
+                    was_late = self._holder.is_overdue and outcome["outcome"] == "cancelled"
+                    self._note_end(self._overdue() if was_late else outcome)
         except Exception as error:
             # Who follows is told as soon as the lease has run out, by whoever sees that.
-            logger.warning("run=<%s>, error=<%s> | the end of a run was not noted", self._lease.run_id, error)
+            logger.warning("run=<%s>, error=<%s> | its worker did not note the end of a run", self._lease.run_id, error)
         finally:
             with suppress(SessionLogError):
                 self._lease.release()
             self._ended(self)
+
+    def _note_end(self, outcome: Mapping[str, Any]) -> None:
+        finished = Custom(FINISHED, {"run": self._lease.run_id, **outcome}, self._settings.agent_id)
+        self._log.append(self._run.input.thread_id, finished)
+
+    def _overdue(self) -> Mapping[str, Any]:
+        return {"outcome": "failed", "error": f"it took longer than {self._settings.longest_run:g} s", "code": TIMEOUT}
 
     async def _outcome(self) -> Mapping[str, Any]:
         try:
@@ -259,7 +269,7 @@ class RunWorker:
             calling.cancel()
 
     async def _tell(self, event: BaseEvent) -> None:
-        told = Custom(TOLD, {"run": self._lease.run_id, "event": as_told(event)}, self._agent_id)
+        told = Custom(TOLD, {"run": self._lease.run_id, "event": as_told(event)}, self._settings.agent_id)
         await asyncio.to_thread(self._log.append, self._run.input.thread_id, told)
 
 

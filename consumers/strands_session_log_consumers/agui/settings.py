@@ -21,10 +21,13 @@ class AguiSettings:
         queue: For how many seconds it is queued at most.
         heartbeat: After how many seconds followers to whom nothing is said are sent a comment.
         kept: How many frames a follower may be behind; then it is cut off, and comes again.
+        kept_bytes: How many bytes of frames of a thread are kept for that.
         most_bytes: How long the body of a request may be.
         most_runs: How many runs this process has at a time.
         most_followers: How many followers it has at a time.
         grace: For how many seconds runs may go on when the process ends; then they are stopped.
+        longest_run: After how many seconds a run is stopped. One that has not ended `grace` later, as a tool blocks, is
+            given up: its thread may go on with another run.
     """
 
     agent_id: str = "default"
@@ -33,10 +36,12 @@ class AguiSettings:
     queue: float = 30.0
     heartbeat: float = 15.0
     kept: int = 4096
+    kept_bytes: int = 4_000_000
     most_bytes: int = 20_000_000
     most_runs: int = 100
     most_followers: int = 1000
     grace: float = 10.0
+    longest_run: float = 86_400.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
@@ -44,8 +49,8 @@ class AguiSettings:
         Raises:
             ValueError: When a setting is none.
         """
-        for name, least in (("lease", 0.1), ("heartbeat", 0.01), ("queue", 0.0), ("grace", 0.0)):
+        for name, least in (("lease", 0.1), ("heartbeat", 0.01), ("queue", 0.0), ("grace", 0.0), ("longest_run", 0.1)):
             check_seconds(name, getattr(self, name), least)
-        for name in ("kept", "most_bytes", "most_runs", "most_followers"):
+        for name in ("kept", "kept_bytes", "most_bytes", "most_runs", "most_followers"):
             check_whole(name, getattr(self, name), 1)
         check_choice("on_busy", self.on_busy, get_args(OnBusy))

@@ -44,6 +44,15 @@ def command(
     max_events: Annotated[
         int, typer.Option(min=1, max=10**9, metavar="N", help="How many events a call looks at.")
     ] = _DEFAULT.max_events,
+    index: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|URL",
+            envvar="SESSION_LOG_SEARCH_INDEX",
+            help="A search index, as `session-log index` keeps it, for `search` to look into.",
+            show_default=False,
+        ),
+    ] = None,
     url: UrlOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
@@ -56,7 +65,9 @@ def command(
 
     # Stdout is the protocol's.
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
-    settings = McpSettings(allow_write=allow_write, max_characters=max_characters, max_events=max_events)
+    settings = McpSettings(
+        allow_write=allow_write, max_characters=max_characters, max_events=max_events, search_index=index or None
+    )
     if not http:
         with opened(ctx, url, namespace) as log:
             server(log, settings).run("stdio")

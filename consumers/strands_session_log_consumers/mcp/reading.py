@@ -21,6 +21,7 @@ from strands_session_log import (
 from strands_session_log.cli.api import troubles
 from strands_session_log.errors import SessionNotFoundError
 
+from ..search import find, narrowed, open_index
 from .settings import McpSettings
 
 
@@ -94,8 +95,21 @@ class SessionReader:
                 found = {"where": match.where, "text": str(match)}
                 hits.append({"session_id": place[1], "id": str(one.id), "type": one.event.type, **found})
             if len(hits) >= limit or looked_at == self._settings.max_events:
-                return {"hits": hits, "looked_at": looked_at, "next": _cursor(*place, str(one.id))}
-        return {"hits": hits, "looked_at": looked_at, "next": None}
+                return {**_read(hits, looked_at), "next": _cursor(*place, str(one.id))}
+        return {**_read(hits, looked_at), "next": None}
+
+    def find(self, query: str, limit: int, cursor: str | None, **within: Any) -> dict[str, Any]:
+        """What the search index has of a query, newest first, as far as it stands in the log.
+
+        Raises:
+            InvalidQueryError: When the query means nothing.
+            SearchIndexError: When the index cannot be read.
+        """
+        index = open_index(self._settings.search_index or "", self._log.namespace)
+        hits = find(self._log, index, query, narrowed(self._log, **within), limit, cursor)
+        following = hits[-1].cursor if len(hits) == limit else None
+        told = [{name: value for name, value in hit.to_json().items() if name != "cursor"} for hit in hits]
+        return {"searched": "index", "hits": told, "next": following}
 
     def why(self, session_id: str) -> dict[str, Any]:
         """What keeps a session from going on."""
@@ -132,6 +146,10 @@ class SessionReader:
             for info in page:
                 yield before, info.session_id
                 before = info.cursor
+
+
+def _read(hits: list[dict[str, Any]], looked_at: int) -> dict[str, Any]:
+    return {"searched": "sessions", "hits": hits, "looked_at": looked_at}
 
 
 def _part_of(agent: AgentState, last: int, before: int | None) -> dict[str, Any]:

@@ -14,12 +14,15 @@ class McpSettings:
     Attributes:
         allow_write: Whether fork and rewind are offered.
         max_characters: How long an answer may be; what is longer is shortened, and paged.
+        search_index: The search index that `search` looks into, a file or a `postgresql://` URL; without one it reads
+            the sessions.
         max_events: How many events a call looks at, before it answers with where to go on.
     """
 
     allow_write: bool = False
     max_characters: int = 20_000
     max_events: int = 20_000
+    search_index: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.

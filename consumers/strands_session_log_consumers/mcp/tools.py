@@ -43,7 +43,8 @@ def build(log: SessionLog, settings: McpSettings) -> MCPServer:
     """A server with all that is offered."""
     server = SessionServer(log)
     reader, most = SessionReader(log, settings), settings.max_characters
-    for function in SessionTools(reader, most).offered:
+    search = IndexedSearch if settings.search_index else SessionSearch
+    for function in (*SessionTools(reader, most).offered, search(reader, most).search):
         server.tool(annotations=_READS, structured_output=False)(function)
     for function in SessionActs(log, most).offered if settings.allow_write else ():
         server.tool(annotations=_WRITES, structured_output=False)(function)
@@ -96,7 +97,7 @@ class SessionTools:
     @property
     def offered(self) -> tuple[Callable[..., str], ...]:
         """All of them."""
-        told = (self.sessions, self.show, self.replay, self.event, self.search)
+        told = (self.sessions, self.show, self.replay, self.event)
         return (*told, self.why, self.diff, self.verify)
 
     def sessions(
@@ -145,17 +146,6 @@ class SessionTools:
         more = f"; go on with offset={end}" if end < len(text) else ""
         return fenced(text[offset:end], f"Characters {offset}-{min(end, len(text))} of {len(text)}{more}.")
 
-    def search(
-        self,
-        text: Annotated[str, Field(description="Text, to be found as it stands, in capital letters or not.")],
-        session: Annotated[str, Field(description="Only in this session.")] = "",
-        since: Since = "",
-        limit: Annotated[int, Field(ge=1, le=200)] = 20,
-        cursor: Cursor = "",
-    ) -> str:
-        """Find text in what was said, in calls of tools and their results, states, errors; newest sessions first."""
-        return self._answer(lambda: self._reader.search(text, session or None, since or None, limit, cursor or None))
-
     def why(self, session: Session) -> str:
         """Tell why a session does not go on: what failed last and what it said, and who is waited for."""
         return self._answer(lambda: self._reader.why(session))
@@ -171,7 +161,66 @@ class SessionTools:
         return self._answer(lambda: self._reader.verify(session))
 
     def _answer(self, ask: Callable[[], Any]) -> str:
-        return fenced(bounded(_asked(ask), self._most))
+        return _answered(ask, self._most)
+
+
+class SessionSearch:
+    """Looks for text by reading the sessions.
+
+    Args:
+        reader: Asks the log.
+        most: How long an answer may be.
+    """
+
+    def __init__(self, reader: SessionReader, most: int) -> None:
+        self._reader, self._most = reader, most
+
+    def search(
+        self,
+        text: Annotated[str, Field(description="Text, to be found as it stands, in capital letters or not.")],
+        session: Annotated[str, Field(description="Only in this session.")] = "",
+        since: Since = "",
+        limit: Annotated[int, Field(ge=1, le=200)] = 20,
+        cursor: Cursor = "",
+    ) -> str:
+        """Find text in what was said, in calls of tools and their results, states, errors; newest sessions first."""
+        return _answered(
+            lambda: self._reader.search(text, session or None, since or None, limit, cursor or None), self._most
+        )
+
+
+class IndexedSearch:
+    """Looks for words in a search index, and for other text by reading the sessions.
+
+    Args:
+        reader: Asks the log, and the index.
+        most: How long an answer may be.
+    """
+
+    def __init__(self, reader: SessionReader, most: int) -> None:
+        self._reader, self._most = reader, most
+
+    def search(
+        self,
+        text: Annotated[str, Field(description='Words that must all be there; AND, OR, NOT, ( ), "a phrase", begin*.')],
+        session: Annotated[str, Field(description="Only in this session.")] = "",
+        agent: Agent = "",
+        since: Since = "",
+        limit: Annotated[int, Field(ge=1, le=200)] = 20,
+        cursor: Cursor = "",
+        exact: Annotated[
+            bool, Field(description="Find the text as it stands instead, also in states and errors; slow, all agents.")
+        ] = False,
+    ) -> str:
+        """Find words in what was said, in calls of tools and their results, by a search index; newest first."""
+        within = {"session_id": session or None, "since": since or None}
+
+        def found() -> Any:
+            if exact:
+                return self._reader.search(text, within["session_id"], within["since"], limit, cursor or None)
+            return self._reader.find(text, limit, cursor or None, agent=agent or None, **within)
+
+        return _answered(found, self._most)
 
 
 class SessionActs:
@@ -212,6 +261,10 @@ class SessionActs:
         else:
             told = {"id": str(_asked(lambda: self._log.rewind(session, to, by=_BY)))}
         return fenced(bounded({"session_id": session, **told}, self._most))
+
+
+def _answered(ask: Callable[[], Any], most: int) -> str:
+    return fenced(bounded(_asked(ask), most))
 
 
 def _asked(ask: Callable[[], Any]) -> Any:

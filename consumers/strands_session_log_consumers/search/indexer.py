@@ -63,6 +63,10 @@ class IndexSummary(NamedTuple):
     is_scrubbed: bool = True
 
 
+class _ProgressLostError(Exception):
+    """Another process has changed how far a session is in the index, which is to be read anew."""
+
+
 class IndexListener(Protocol):
     """Told what an indexer does."""
 
@@ -152,18 +156,22 @@ class Indexer:
                 stop.wait(_PAUSE)
 
     def _follow(self, stop: Event, ready: Callable[[IndexSummary], object]) -> None:
-        position = self._writer.position
+        # In this order: an index that is emptied in between is looked through.
+        filling, position = self._writer.filling, self._writer.position
         with FeedFollower(self._log, position) as follower:
             has_all, is_told = position is not None, False
             while not stop.is_set():
                 with self._summed_up() as summary:
                     news = follower.take(0.0 if not has_all else 0.5)
-                    if not has_all or news.has_gap:
+                    now = self._writer.filling
+                    if not has_all or news.has_gap or now != filling:
+                        # Whoever has emptied it may not have come to fill it.
+                        filling = now
                         self._look_through(stop)
                         has_all = not stop.is_set()
                     self._sync_named(news.session_ids, stop.is_set)
                     if has_all and not stop.is_set():
-                        self._put_position(str(news.position))
+                        self._put_position(str(news.position), filling)
                     self._is_scrubbed = self._writer.scrub(_MERGED)
                 if has_all and not is_told and not news.session_ids:
                     ready(summary[0])
@@ -176,10 +184,11 @@ class Indexer:
         if not stop.is_set():
             self._forget_gone()
 
-    def _put_position(self, position: str) -> None:
+    def _put_position(self, position: str, filling: str | None) -> None:
         if position != self._writer.position:
             with self._writer.transaction():
-                self._writer.put_position(position)
+                if self._writer.filling == filling:
+                    self._writer.put_position(position)
 
     @contextmanager
     def _summed_up(self) -> Iterator[list[IndexSummary]]:
@@ -233,16 +242,20 @@ class Indexer:
 
     def _sync_session(self, session_id: str) -> None:
         """Index what came since; of a session that was deleted, or begun anew, nothing stays of what it was."""
-        for _ in range(_LIVES):
+        lives = _LIVES
+        while lives:
             try:
                 if self._read_on(session_id):
                     return
+            except _ProgressLostError:
+                continue
             except CorruptKeyError as error:
                 self._note_unreadable(session_id, error)
                 return
             except LogForkedError:
                 pass
             self._removed += self._writer.forget(session_id)
+            lives -= 1
 
     def _read_on(self, session_id: str) -> bool:
         """Whether it is still the session whose beginning is in the index, if one is."""
@@ -258,7 +271,9 @@ class Indexer:
                 continue
             needs_labels |= self._index(session_id, recorded)
             at = IndexedUpTo(recorded.id, recorded.link)
-            self._save_if_much(session_id, at)
+            if self._writer.pending >= _AT_ONCE:
+                self._save(session_id, at, needs_labels)
+                needs_labels = False
         if begins_at is not None:
             return False
         self._complete(session_id, at, needs_labels)
@@ -284,10 +299,13 @@ class Indexer:
                 if after.ms >= _LATEST:
                     return
 
-    def _save_if_much(self, session_id: str, at: IndexedUpTo) -> None:
-        if self._writer.pending >= _AT_ONCE:
-            self._writer.put_up_to(session_id, at)
-            self._writer.save()
+    def _save(self, session_id: str, at: IndexedUpTo, needs_labels: bool) -> None:
+        """As whole as it would be if all ended here."""
+        self._complete(session_id, at, needs_labels)
+        self._writer.save()
+        if self._writer.up_to(session_id) != at:
+            # In between another process may have emptied the index, removed the session, or gone on with it.
+            raise _ProgressLostError
 
     def _complete(self, session_id: str, at: IndexedUpTo | None, needs_labels: bool) -> None:
         if at is not None:

@@ -27,8 +27,9 @@ def open_index(where: str | Path, namespace: str, *, create: bool = False) -> Se
     if isinstance(where, str) and where.startswith(_SCHEMES):
         try:
             from .postgresql import PostgresSearchIndex
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] != "psycopg":
+        except ImportError as error:
+            # Without libpq, of the system or of psycopg-binary, it is there and cannot be imported: no name is told.
+            if (error.name or "psycopg").partition(".")[0] != "psycopg":
                 raise
             raise MissingExtraError("search-postgresql", "searching in PostgreSQL") from error
         return PostgresSearchIndex(where, namespace, create=create)

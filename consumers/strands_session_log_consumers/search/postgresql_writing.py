@@ -14,9 +14,9 @@ import psycopg
 from strands_session_log import EventId
 
 from .postgresql_schema import ADD, PARTITION, PARTITION_BITS, REMOVE
+from .progress import ProgressTables
 from .query import storable
 from .saying import SaidMessage
-from .stores import IndexedUpTo
 from .words import tsvector_of
 
 _MOST_CHARACTERS: Final = 4 << 20
@@ -38,7 +38,7 @@ class PostgresDatabase(Protocol):
         """Tell of PostgreSQL's errors as of ours."""
 
 
-class PostgresIndexWriter:
+class PostgresIndexWriter(ProgressTables):
     """The one that changes an index; for one thread, and others wait for it. It connects again after an error.
 
     Args:
@@ -46,9 +46,10 @@ class PostgresIndexWriter:
     """
 
     def __init__(self, database: PostgresDatabase) -> None:
+        super().__init__()
         self._database, self._connection = database, database.connect()
         self._rows, self._size = dict[tuple[int, int], tuple[Any, ...]](), 0
-        self._numbers, self._partitions = dict[str, int](), set[int]()
+        self._partitions = set[int]()
         self.added = self._pending = 0
 
     def close(self) -> None:
@@ -94,48 +95,6 @@ class PostgresIndexWriter:
     def pending(self) -> int:
         """How many messages a transaction has added."""
         return self._pending
-
-    @property
-    def position(self) -> str | None:
-        """Where in the feed the log was followed to; None where it has to be looked through."""
-        with self._database.explained():
-            found = self._execute("SELECT value FROM meta WHERE name = 'position'").fetchone()
-            return found[0] if found else None
-
-    def put_position(self, position: str | None) -> None:
-        """Note where in the feed the log was followed to."""
-        if position is None:
-            self._execute("DELETE FROM meta WHERE name = 'position'")
-        else:
-            self._put_meta("position", position)
-
-    def up_to(self, session_id: str) -> IndexedUpTo | None:
-        """How far a session is in the index."""
-        statement = "SELECT id, ms, revision, link FROM session WHERE session_id = %s"
-        with self._database.explained():
-            found = self._execute(statement, session_id).fetchone()
-        if not found:
-            return None
-        self._numbers[session_id] = found[0]
-        return IndexedUpTo(EventId(found[1], found[2]), found[3])
-
-    def put_up_to(self, session_id: str, at: IndexedUpTo) -> None:
-        """Note how far a session is in the index now."""
-        number, (ms, revision) = self._number(session_id), at.id
-        statement = "UPDATE session SET ms = %s, revision = %s, link = %s WHERE id = %s"
-        self._execute(statement, ms, revision, at.link, number)
-
-    def session_ids(self) -> Iterator[str]:
-        """All sessions it has."""
-        last = ""
-        statement = "SELECT session_id FROM session WHERE session_id > %s ORDER BY session_id LIMIT 1000"
-        while True:
-            with self._database.explained():
-                page = self._execute(statement, last).fetchall()
-            if not page:
-                return
-            yield from (name for (name,) in page)
-            last = page[-1][0]
 
     def add(self, session_id: str, said: SaidMessage) -> None:
         """Add a message; one that is there already stays."""
@@ -186,7 +145,9 @@ class PostgresIndexWriter:
         for name in self._partition_names():
             self._execute(f"DROP TABLE {name}")
         self._partitions.clear()
-        self._execute("DELETE FROM meta WHERE name = 'position' OR name LIKE 'removed:%'")
+        self._numbers.clear()
+        self._begin_filling()
+        self._execute("DELETE FROM meta WHERE name LIKE 'removed:%'")
 
     def scrub(self, seconds: float = inf) -> bool:
         """Write anew the partitions from which something was removed, and forget the pages that had it.
@@ -240,17 +201,6 @@ class PostgresIndexWriter:
         found = self._execute("SELECT pg_current_xact_id()::text").fetchone() or ("",)
         self._put_meta(f"{_REMOVED}{table}", found[0])
 
-    def _put_meta(self, name: str, value: str) -> None:
-        statement = "INSERT INTO meta VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-        self._execute(statement, name, value)
-
-    def _number(self, session_id: str) -> int:
-        """The number of a session in the index; it is there from now on."""
-        if session_id not in self._numbers and self.up_to(session_id) is None:
-            statement = "INSERT INTO session (session_id, ms, revision, link) VALUES (%s, 0, 0, '') RETURNING id"
-            self._numbers[session_id] = (self._execute(statement, session_id).fetchone() or (0,))[0]
-        return self._numbers[session_id]
-
     def _flush(self) -> None:
         """Send the messages that wait."""
         if not self._rows:
@@ -278,6 +228,12 @@ class PostgresIndexWriter:
             " WHERE inhparent = to_regclass('said')"
         )
         return [name for (name,) in self._execute(statement).fetchall()]
+
+    def _ask(self, statement: str, *values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+        return self._execute(statement.replace("?", "%s"), *values)
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return self._database.explained()
 
     def _execute(self, statement: str, *values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
         if self._connection.closed:

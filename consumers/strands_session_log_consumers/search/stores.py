@@ -79,7 +79,7 @@ class SearchWriter(Protocol):
         """All that is changed within is, or nothing of it."""
 
     def save(self) -> None:
-        """Commit what was changed so far in a transaction, and go on."""
+        """Commit what was changed so far in a transaction, and go on in another: something else may come in between."""
 
     @property
     def pending(self) -> int:
@@ -91,6 +91,10 @@ class SearchWriter(Protocol):
 
     def put_position(self, position: str | None) -> None:
         """Note where in the feed the log was followed to."""
+
+    @property
+    def filling(self) -> str | None:
+        """Another one whenever the index was emptied, by whichever process."""
 
     def up_to(self, session_id: str) -> IndexedUpTo | None:
         """How far a session is in the index."""

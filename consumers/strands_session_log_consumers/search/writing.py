@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from math import inf
 from time import monotonic
 from typing import Any
 
 from strands_session_log import EventId
 
+from .progress import ProgressTables
 from .saying import SaidMessage
 from .sqlite_file import ROW_BITS, SearchFile, make_said, removes_at_once
-from .stores import IndexedUpTo
 
 _IN_ROOM = 1 << ROW_BITS
 _TO_MERGE, _MERGING, _AGAIN = "1", "2", "3"
 _PAGES = 256
 
 
-class IndexWriter:
+class IndexWriter(ProgressTables):
     """The one that changes an index; for one thread, and others wait for it.
 
     Args:
@@ -29,8 +29,9 @@ class IndexWriter:
     """
 
     def __init__(self, file: SearchFile) -> None:
+        super().__init__()
         self._file, self._connection = file, file.connect()
-        self._texts, self._numbers = dict[int, str](), dict[str, int]()
+        self._texts = dict[int, str]()
         self.added = 0
         with file.explained():
             self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -70,48 +71,6 @@ class IndexWriter:
     def pending(self) -> int:
         """How many messages a transaction has added."""
         return len(self._texts)
-
-    @property
-    def position(self) -> str | None:
-        """Where in the feed the log was followed to; None where it has to be looked through."""
-        with self._file.explained():
-            found = self._execute("SELECT value FROM meta WHERE name = 'position'").fetchone()
-            return found[0] if found else None
-
-    def put_position(self, position: str | None) -> None:
-        """Note where in the feed the log was followed to."""
-        if position is None:
-            self._execute("DELETE FROM meta WHERE name = 'position'")
-        else:
-            self._execute("INSERT OR REPLACE INTO meta VALUES ('position', ?)", position)
-
-    def up_to(self, session_id: str) -> IndexedUpTo | None:
-        """How far a session is in the index."""
-        sql = "SELECT id, ms, revision, link FROM session WHERE session_id = ?"
-        with self._file.explained():
-            found = self._execute(sql, session_id).fetchone()
-        if not found:
-            return None
-        self._numbers[session_id] = found[0]
-        return IndexedUpTo(EventId(found[1], found[2]), found[3])
-
-    def put_up_to(self, session_id: str, at: IndexedUpTo) -> None:
-        """Note how far a session is in the index now."""
-        number, (ms, revision) = self._number(session_id), at.id
-        sql = "UPDATE session SET ms = ?, revision = ?, link = ? WHERE id = ?"
-        self._execute(sql, ms, revision, at.link, number)
-
-    def session_ids(self) -> Iterator[str]:
-        """All sessions it has."""
-        last = ""
-        sql = "SELECT session_id FROM session WHERE session_id > ? ORDER BY session_id LIMIT 1000"
-        while True:
-            with self._file.explained():
-                page = self._execute(sql, last).fetchall()
-            if not page:
-                return
-            yield from (name for (name,) in page)
-            last = page[-1][0]
 
     def add(self, session_id: str, said: SaidMessage) -> None:
         """Add a message; one that is there already stays."""
@@ -164,7 +123,8 @@ class IndexWriter:
             self._execute(f"DELETE FROM {table}")
         self._execute("DROP TABLE said")
         make_said(self._connection)
-        self.put_position(None)
+        self._numbers.clear()
+        self._begin_filling()
         self._note_removal()
 
     def scrub(self, seconds: float = inf) -> bool:
@@ -230,13 +190,6 @@ class IndexWriter:
         again = "ON CONFLICT (name) DO UPDATE SET value = ? WHERE value = ?"
         self._execute(f"INSERT INTO meta VALUES ('removed', ?) {again}", _TO_MERGE, _AGAIN, _MERGING)
 
-    def _number(self, session_id: str) -> int:
-        """The number of a session in the index; it is there from now on."""
-        if session_id not in self._numbers and self.up_to(session_id) is None:
-            sql = "INSERT INTO session (session_id, ms, revision, link) VALUES (?, 0, 0, '')"
-            self._numbers[session_id] = int(self._execute(sql, session_id).lastrowid or 0)
-        return self._numbers[session_id]
-
     def _free_row(self, ms: int) -> int:
         """The next number of what was said in a millisecond; of a later one where too much was."""
         sql = "SELECT max(id) FROM message WHERE id >= ? AND id < ?"
@@ -257,3 +210,9 @@ class IndexWriter:
 
     def _execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         return self._connection.execute(sql, values)
+
+    def _ask(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        return self._execute(statement, *values)
+
+    def _explained(self) -> AbstractContextManager[None]:
+        return self._file.explained()

@@ -19,9 +19,9 @@ from urllib.parse import quote, urlsplit
 
 import typer
 
-from strands_session_log import SessionLog
+from strands_session_log import Prices, SessionLog
 from strands_session_log.cli.api import Code, NamespaceOption, UrlOption, fail, opened
-from strands_session_log.errors import MissingExtraError
+from strands_session_log.errors import InvalidSettingError, MissingExtraError
 
 from .addresses import session_path
 from .settings import ViewerSettings
@@ -32,6 +32,7 @@ EPILOG = (
 )
 TOKEN_VARIABLE: Final = "SESSION_LOG_VIEWER_TOKEN"
 INDEX_VARIABLE: Final = "SESSION_LOG_SEARCH_INDEX"
+PRICES_VARIABLE: Final = "SESSION_LOG_PRICES"
 SECRET_VARIABLE: Final = "SESSION_LOG_ANSWER_SECRET"
 _EXTRA: Final = frozenset(
     ("anyio", "h11", "jinja2", "markdown_it", "markupsafe", "nh3", "pygments", "sse_starlette", "starlette", "uvicorn")
@@ -110,6 +111,15 @@ def command(
             show_default=False,
         ),
     ] = "",
+    prices: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            envvar=PRICES_VARIABLE,
+            help="A table of prices: the list tells what each session cost, an estimate.",
+            show_default=False,
+        ),
+    ] = "",
     mask: Annotated[
         bool, typer.Option("--mask/--no-mask", help="Hide what looks like a key or a password until it is clicked.")
     ] = True,
@@ -139,12 +149,20 @@ def command(
             access_log=access,
             user_header=user_header if trust_proxy else "",
             search_index=index,
+            prices=_prices(prices),
         )
         shown = next(iter(host_name or ()), host)
         first = prefix.rstrip("/") + (session_path(session, at=at) if session else "/")
         arrival = _Arrival(shown, first, token, browser)
         with _listening(host, port) as listener:
             _serve(log, settings, prefix, listener, arrival, "*" if trust_proxy else "")
+
+
+def _prices(path: str) -> Prices | None:
+    try:
+        return Prices.load(path) if path else None
+    except InvalidSettingError as error:
+        fail(Code.USAGE, str(error))
 
 
 class _Arrival:

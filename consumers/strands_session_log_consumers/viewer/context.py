@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from strands_session_log import SessionLog
+from strands_session_log import SessionInfo, SessionLog
 
 from .addresses import session_of
 from .conversation.reading import OpenConversations
@@ -17,6 +17,7 @@ from .forms import Forms
 from .live.hub import Hub
 from .rendering import asset_version, environment
 from .settings import ViewerSettings
+from .spending import SessionCosts
 
 T = TypeVar("T")
 _THREADS: Final = 8
@@ -43,6 +44,7 @@ class Viewer:
     def __init__(self, log: SessionLog, prefix: str, settings: ViewerSettings) -> None:
         self.log, self.settings, self.prefix = log, settings, prefix
         self.conversations, self._templates, self.forms = OpenConversations(log), environment(), Forms()
+        self._costs = SessionCosts(log, settings.prices) if settings.prices else None
         self._limiter: CapacityLimiter | None = None
         self._checking: CapacityLimiter | None = None
         self.hub = Hub(log, self.conversations, self.work)
@@ -51,6 +53,10 @@ class Viewer:
         """Do what reads from the server, off the event loop."""
         self._limiter = self._limiter or CapacityLimiter(_THREADS)
         return await to_thread.run_sync(call, limiter=self._limiter)
+
+    def costs(self, page: Sequence[SessionInfo]) -> dict[str, str] | None:
+        """What each of these sessions has cost; None where no prices are given."""
+        return self._costs.of(page) if self._costs else None
 
     async def check(self, call: Callable[[], T]) -> T:
         """Do what computes for long, one at a time, so that it is not in the way of those who read."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from strands_session_log import Prices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +26,7 @@ class ViewerSettings:
         mask: Whether what looks like a key or a password is hidden until it is clicked; a courtesy at the eye only.
         access_log: Where each look is noted, a line of JSON each; None for nowhere.
         user_header: The header in which a proxy says who asks, for the access log; empty to believe none.
+        prices: What models cost, for the list to tell what each session did; None for a list without costs.
         search_index: The index that `session-log index` keeps, a file or a `postgresql://` URL; empty for no page to
             search.
     """
@@ -36,6 +40,7 @@ class ViewerSettings:
     mask: bool = True
     access_log: TextIO | None = None
     user_header: str = ""
+    prices: Prices | None = None
     search_index: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from ..errors import InvalidSettingError, MissingExtraError, check_log, refuse_u
 from ..events import InvocationCompleted, ModelCompleted, model_call
 
 if TYPE_CHECKING:
+    from ..ids import Point
     from .log import SessionLog
 
 TOKENS = {
@@ -93,6 +94,14 @@ class SessionCost:
         """Whether the dollars are of all there was."""
         return self.is_exact and not self.unpriced_tokens
 
+    def __add__(self, other: SessionCost) -> SessionCost:
+        """Of both together."""
+        return SessionCost(
+            self.dollars + other.dollars,
+            self.unpriced_tokens + other.unpriced_tokens,
+            self.is_exact and other.is_exact,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Everything of it as plain JSON values, as `session-log sessions --cost --json` has it."""
         return {"dollars": round(self.dollars, 9), "unpriced_tokens": self.unpriced_tokens, "exact": self.is_exact}
@@ -150,7 +159,9 @@ class Prices:
             self._found[model] = next((row for row in self.rows if re.fullmatch(row.model, model)), None)
         return self._found[model]
 
-    def cost_of(self, log: SessionLog, session_id: str) -> SessionCost:
+    def cost_of(
+        self, log: SessionLog, session_id: str, after: Point | None = None, until: Point | None = None
+    ) -> SessionCost:
         """What the models of a session cost; its events are read for it.
 
         A fork has the calls of its parent up to where it begins, too.
@@ -158,13 +169,15 @@ class Prices:
         Args:
             log: The log.
             session_id: The session; one that does not exist has cost nothing.
+            after: Only what followed this point.
+            until: Only up to and including this point.
 
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
         check_log(log)
         dollars, unpriced, is_exact = 0.0, 0, True
-        for model, usage in _calls(log, session_id):
+        for model, usage in _calls(log, session_id, after, until):
             if usage is None:
                 is_exact = False
             elif price := self.price_of(model):
@@ -174,9 +187,11 @@ class Prices:
         return SessionCost(dollars, unpriced, is_exact)
 
 
-def _calls(log: SessionLog, session_id: str) -> Iterator[tuple[Any, Mapping[str, Any] | None]]:
+def _calls(
+    log: SessionLog, session_id: str, after: Point | None, until: Point | None
+) -> Iterator[tuple[Any, Mapping[str, Any] | None]]:
     """The model of each call, and what it used; None where that is not known."""
-    for one in log.read(session_id, types=(ModelCompleted.TYPE, InvocationCompleted.TYPE)):
+    for one in log.read(session_id, after, until, types=(ModelCompleted.TYPE, InvocationCompleted.TYPE)):
         if not one.event.has_content:
             yield None, None
             continue

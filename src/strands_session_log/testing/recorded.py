@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..codec import from_json
+from .standing import standing_messages
 
 if TYPE_CHECKING:
     from ..ids import Point
@@ -16,6 +17,8 @@ Blocks = list[Mapping[str, Any]]
 
 def recorded_replies(log: SessionLog, session_id: str, agent: str = "default", at: Point | None = None) -> list[Blocks]:
     """What the model of an agent answered, in order: `ScriptedModel(*recorded_replies(log, "s-42"))` says it again.
+
+    What a rewind has undone is left out.
 
     Args:
         log: The log.
@@ -44,5 +47,5 @@ def recorded_messages(
 
 
 def _said(log: SessionLog, session_id: str, agent: str, at: Point | None) -> Iterator[tuple[str, Blocks]]:
-    for record in log.state(session_id, at).agents[agent].messages:
+    for record in standing_messages(log, session_id, log.state(session_id, at), agent):
         yield record.shown["role"], list(record.shown["content"])

@@ -21,6 +21,7 @@ from ..state import MessageRecord, SessionState
 from .comparing import LONGEST, Message, compared, short
 from .playing_again import Turn, turns_of
 from .recorded_tools import ToolsAsRecorded, blocks_of
+from .standing import branch_end, standing_messages
 
 if TYPE_CHECKING:
     from strands.models.model import Model
@@ -104,7 +105,8 @@ def rerun(
     """Fork a session, ask an agent there what it was asked after that point, and compare with what it answered.
 
     Tools do nothing unless told to: a call is answered as one of the same tool with the same input was. Prompts are
-    those that were recorded, whatever is answered now.
+    those that were recorded, whatever is answered now. What a rewind has undone is not asked again, unless the point
+    itself was undone: then what followed it until the rewind is.
 
     Args:
         log: The log.
@@ -126,8 +128,10 @@ def rerun(
     check_log(log)
     check_whole("turns", turns, 1, _MOST_TURNS)
     until = log.head(session_id) if at is None else log.resolve(session_id, at)
-    then, whole = log.state(session_id, until), log.state(session_id)
-    asked = _left(then, whole, agent)[:turns]
+    then = log.state(session_id, until)
+    whole = log.state(session_id, branch_end(log, session_id, then.position))
+    said = _standing(log, session_id, whole, agent)
+    asked = _left(_standing(log, session_id, then, agent), said)[:turns]
     if not asked:
         raise InvalidSettingError("at", at, "nothing was asked after it, and nothing is left to be answered")
     into = into or f"{session_id}-rerun-{uuid4().hex[:8]}"
@@ -140,7 +144,7 @@ def rerun(
             log.delete(into, reason="the rerun did not begin", by=by)
         raise
     found = list[RerunTurn]()
-    error = _ask(made, asked, ToolsAsRecorded(_said(whole, agent)), run_tools, found)
+    error = _ask(made, asked, ToolsAsRecorded([_message(one) for one in said]), run_tools, found)
     return Rerun(session_id, then.position, into, forked, agent, tuple(found), error)
 
 
@@ -200,11 +204,15 @@ def _message(record: MessageRecord) -> dict[str, Any]:
     return {"role": record.shown["role"], "content": from_json(record.shown["content"])}
 
 
-def _left(then: SessionState, whole: SessionState, agent: str) -> list[Turn]:
+def _standing(log: SessionLog, session_id: str, state: SessionState, agent: str) -> Sequence[MessageRecord]:
+    _records(state, agent)
+    return standing_messages(log, session_id, state, agent)
+
+
+def _left(before: Sequence[MessageRecord], whole: Sequence[MessageRecord]) -> list[Turn]:
     """What the agent was asked after a point; first what it had yet to answer there."""
-    before = _records(then, agent)
     known = {one.message_id for one in before}
-    turns = turns_of([_message(one) for one in _records(whole, agent) if one.message_id not in known])
+    turns = turns_of([_message(one) for one in whole if one.message_id not in known])
     if turns and turns[0].prompt and before and before[-1].shown["role"] == "user":
         return [Turn([], []), *turns]
     if not turns and before and before[-1].shown["role"] == "user":

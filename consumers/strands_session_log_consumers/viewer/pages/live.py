@@ -178,11 +178,12 @@ class LivePage:
         return [await self._viewer.work(lambda: self._row_message(rows, asked))]
 
     def _row_message(self, rows: list[SessionInfo], asked: Mapping[str, str]) -> ServerSentEvent:
+        costs = self._viewer.costs(rows)
         made = [
             {
                 "id": f"s-{short_hash(info.session_id)}",
                 "shown": is_shown(info, asked),
-                "html": self._viewer.rendered(self._request, "rows.html", rows=[info], more=""),
+                "html": self._viewer.rendered(self._request, "rows.html", rows=[info], costs=costs, more=""),
             }
             for info in reversed(rows)
         ]

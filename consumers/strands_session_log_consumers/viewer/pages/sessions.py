@@ -50,10 +50,12 @@ class ListPages:
         asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
         before = request.query_params.get("before") or None
         problem, found, more, newest = "", list[SessionInfo](), "", ""
+        costs: Mapping[str, str] | None = None
         try:
             found, cursor = await self._viewer.work(lambda: listed(self._viewer.log, asked, before))
             more = with_query(self._viewer.path(request, "/"), asked, before=cursor) if cursor else ""
             newest = await self._viewer.work(lambda: self._behind(found))
+            costs = await self._viewer.work(lambda: self._viewer.costs(found))
         except (InvalidPointError, InvalidIdError) as error:
             problem = str(error)
         return self._viewer.html(
@@ -63,6 +65,7 @@ class ListPages:
             asked=asked,
             statuses=_STATUSES,
             rows=found,
+            costs=costs,
             more=more,
             problem=problem,
             is_filtered=any(asked.values()) or before is not None,

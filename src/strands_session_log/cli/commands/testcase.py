@@ -33,18 +33,21 @@ def testcase(
 ) -> None:
     """Print a pytest that plays a session again against the agent as it is now, and fails where that differs.
 
-    The model and the tools answer in it as they did. The file holds all that was said: keep it where that may stand.
+    The model and the tools answer in it as they did; what a rewind has undone is left out. The file holds all that was
+    said: keep it where that may stand.
     """
     from ...testing import recorded_messages
     from ...testing.pytest_file import FACTORY, pytest_file
+    from ...testing.standing import standing_messages
 
     if agent and not FACTORY.fullmatch(agent):
         fail(Code.USAGE, f"--agent {agent}: give MODULE:FACTORY, as in app.agents:make_agent")
     with call.opened() as log:
         head = log.head(session) if at is None else log.resolve(session, at)
         name = chosen(log.state(session, head), of)
+        state = log.state(session, head)
         recorded = recorded_messages(log, session, name, head)
-        stored = [dict(one.shown) for one in log.state(session, head).agents[name].messages] if call.as_json else []
+        stored = [dict(one.shown) for one in standing_messages(log, session, state, name)] if call.as_json else []
     if not recorded:
         fail(Code.USAGE, f"agent {one_line(name)!r} of {one_line(session)!r} has no messages there")
     if call.as_json:
