@@ -214,7 +214,6 @@ def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
 @contextmanager
 def _written(path: Path, content: bytes, mode: int) -> Iterator[Path]:
     """A file beside the one that is to be, with its content; what is left of it goes afterwards."""
-    make_directory(path.parent)
     made = path.with_name(f".{uuid4().hex}.tmp")
     try:
         write_new(made, content, mode)

@@ -18,7 +18,6 @@ import pytest
 from strands_session_log import KeyDirectory, LocalKeys, WrappedKeys, errors
 from strands_session_log.encryption import wrapped
 from strands_session_log.encryption.records import KeyRecord
-from strands_session_log.files import lock, unlock
 from support.killing import killed_at_each_step
 
 
@@ -187,23 +186,6 @@ def test_a_file_that_takes_the_place_of_another_is_told_from_it_whatever_the_clo
     before = file.stat().st_mtime_ns
     keys.rotate("s")
     assert file.stat().st_mtime_ns > before
-
-
-def test_a_process_that_is_forked_while_a_key_is_made_keeps_nobody_from_making_one(keys: LocalKeys) -> None:
-    read, write = os.pipe()
-    with keys._directory.locked():
-        # As another thread may do just then.
-        if (child := os.fork()) == 0:
-            os.close(write)
-            os.read(read, 1)
-            os._exit(0)
-    os.close(read)
-    try:
-        unlock(lock(keys.path / "lock", waits=False))
-    finally:
-        os.close(write)
-        _, status = os.waitpid(child, 0)
-    assert status == 0
 
 
 def test_where_nothing_can_be_locked_the_error_says_so(keys: LocalKeys, monkeypatch: pytest.MonkeyPatch) -> None:

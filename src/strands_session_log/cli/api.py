@@ -11,6 +11,7 @@ import typer
 from ..errors import MissingExtraError
 from .context import opened
 from .exit_codes import Code, fail
+from .exporters import whole_file
 from .options import PANEL, JsonOption, NamespaceOption, UrlOption
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
     "opened",
     "serving_metrics",
     "troubles",
+    "whole_file",
 ]
 
 MetricsPortOption = Annotated[

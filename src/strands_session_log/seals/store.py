@@ -82,13 +82,13 @@ class SealDirectory:
 
     def create(self, name: str, content: bytes) -> bool:
         """See `SealStore`."""
-        with self._told(name):
-            return create_file(self._path / name, content)
+        with self._told(name) as path:
+            return create_file(path, content)
 
     def replace(self, name: str, content: bytes) -> None:
         """See `SealStore`."""
-        with self._told(name):
-            replace_file(self._path / name, content)
+        with self._told(name) as path:
+            replace_file(path, content)
 
     def discard(self, name: str) -> None:
         """See `SealStore`."""
@@ -112,11 +112,13 @@ class SealDirectory:
             unlock(held)
 
     @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
+    def _told(self, name: str) -> Iterator[Path]:
+        path = self._path / name
         try:
-            yield
+            make_directory(path.parent)
+            yield path
         except OSError as error:
-            raise SealUnwritableError(str(self._path / name), error.strerror or str(error)) from error
+            raise SealUnwritableError(str(path), error.strerror or str(error)) from error
 
 
 def create_once(store: SealStore, name: str, content: bytes) -> None:
