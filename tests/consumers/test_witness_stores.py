@@ -178,6 +178,7 @@ BAD: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda reply: reply[:-1],
     "a bit more": lambda reply: reply[:-9] + bytes([reply[-9] ^ 1]) + reply[-8:],
     "too much": lambda reply: reply + bytes(200_000),
+    "a certificate of no version": lambda reply: reply.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x06"),
 }
 
 
