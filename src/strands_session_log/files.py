@@ -1,17 +1,19 @@
 """Reading files that somebody else made, or named: no pipe is waited for, and below a directory no link is followed.
 
-And keeping what was written to a directory.
+And writing some that are there whole or not at all, whatever ends in between, and stay after a power cut.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -20,6 +22,9 @@ MOST_BYTES = 512 << 20
 """The largest file that is read: no server takes a larger value (`proto-max-bulk-len`). One of holes is soon made."""
 # How a shell names pipes it has opened for this process, `<(command)` among them: those have another end.
 _OURS = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+# What file systems say that write out a directory with each change, or cannot do so alone.
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
 
 def open_named(path: str | Path) -> BinaryIO:
@@ -136,7 +141,7 @@ def _explained(error: OSError, name: str, directory: int) -> OSError:
 
 
 def sync_directory(directory: Path) -> None:
-    """What was put into a directory, or renamed there, is there after a power cut, too.
+    """What was put into a directory, or renamed there, is there after a power cut, too, as far as its disk allows it.
 
     Raises:
         OSError: When it cannot be opened, or written out.
@@ -144,5 +149,123 @@ def sync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(descriptor)
+
+
+def make_directory(path: Path, mode: int = 0o777) -> None:
+    """Make a directory, and those it lies in, as far as they are not there; they stay after a power cut.
+
+    Args:
+        path: Its path.
+        mode: Its permissions; those it lies in get the usual ones.
+
+    Raises:
+        OSError: When one of them cannot be made.
+    """
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(mode, exist_ok=True)
+    sync_directory(path.parent)
+
+
+def write_new(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file that is not there; it is safe on disk then, but for its name.
+
+    Raises:
+        OSError: When it is there, or cannot be written; then it is gone again.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+
+
+def create_file(path: Path, content: bytes, mode: int = 0o666) -> bool:
+    """Write a file, whole or not at all, that is not there yet; whether it was not. It stays after a power cut.
+
+    Raises:
+        OSError: When it cannot be written.
+    """
+    with _written(path, content, mode) as made:
+        return _named(made, path)
+
+
+def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file, whole or not at all, whether it is there or not. It stays after a power cut.
+
+    Raises:
+        OSError: When it cannot be written.
+    """
+    with _written(path, content, mode) as made:
+        made.replace(path)
+
+
+@contextmanager
+def _written(path: Path, content: bytes, mode: int) -> Iterator[Path]:
+    """A file beside the one that is to be, with its content; what is left of it goes afterwards."""
+    made = path.with_name(f".{uuid4().hex}.tmp")
+    try:
+        write_new(made, content, mode)
+        yield made
+    finally:
+        with suppress(OSError):
+            made.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+def _named(made: Path, path: Path) -> bool:
+    """Give a file a name that none has yet; False if one has."""
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        # A file system without links: who has a lock is alone.
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(path):
+            return False
+        made.rename(path)
+    return True
+
+
+def lock(path: Path, mode: int = 0o644, *, waits: bool = True) -> int:
+    """Keep other processes, and threads, from locking a file; it goes with its process, however that ends.
+
+    Args:
+        path: The file, which is made where it is not there.
+        mode: Its permissions then.
+        waits: Whether to wait for another one.
+
+    Returns:
+        What `unlock` takes.
+
+    Raises:
+        BlockingIOError: When another one has the lock, unless this waits.
+        OSError: When it cannot be locked.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def unlock(descriptor: int) -> None:
+    """Give up what `lock` gave."""
+    # A process that another thread has forked meanwhile has it, too: that it is closed here would not end it.
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)

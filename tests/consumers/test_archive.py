@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
@@ -269,6 +271,62 @@ def test_so_it_does_where_only_a_hash_tells_which_it_was(session_log: SessionLog
     session_log.reduce_tombstone("s")
     assert list(swept(session_log, directory).values()) == [Outcome.FORGOTTEN]
     assert list(directory.sessions(session_log.namespace)) == []
+
+
+def test_so_does_a_bundle_that_came_to_no_record(session_log: SessionLog, archive: SessionArchive) -> None:
+    say(session_log, "s")
+    say(session_log, "other")
+    swept(session_log, archive)
+    for name in ("s", "other"):
+        (one,) = archive.of_session(session_log.namespace, name)
+        archive.files.remove(f"{folder_of(session_log.namespace)}/{one.name.record}")
+    session_log.delete("s", reason="asked to")
+    assert swept(session_log, archive) == {"other": Outcome.ARCHIVED, "s": Outcome.FORGOTTEN}
+    assert not [file for file in archive.files.names(folder_of(session_log.namespace)) if hash_of("s") in file]
+
+
+def test_what_an_archiver_left_that_was_killed_while_it_wrote_goes_with_the_next_sweep(
+    session_log: SessionLog, directory: SessionArchive, tmp_path: Path
+) -> None:
+    say(session_log, "s")
+    swept(session_log, directory)
+    (bundle,) = (tmp_path / "archive").rglob("*.zip")
+    left, written = bundle.with_name(".left.tmp"), bundle.with_name(".written.tmp")
+    left.write_bytes(bundle.read_bytes())
+    with written.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert swept(session_log, directory) == {}
+        assert (left.exists(), written.exists()) == (False, True)
+    assert swept(session_log, directory) == {}
+    assert [*(tmp_path / "archive").rglob("*.tmp")] == []
+
+
+def test_a_pipe_in_an_archive_is_not_waited_for(
+    session_log: SessionLog, directory: SessionArchive, tmp_path: Path
+) -> None:
+    say(session_log, "s")
+    swept(session_log, directory)
+    (record,) = (tmp_path / "archive").rglob("*/*/*/*.json")
+    record.unlink()
+    os.mkfifo(record)
+    with pytest.raises(errors.ArchiveUnavailableError, match="not a file"):
+        directory.of_session(session_log.namespace, "s")
+
+
+def test_folders_that_are_made_for_a_bundle_are_written_out(
+    session_log: SessionLog, directory: SessionArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, sync = set[int](), os.fsync
+
+    def noting(descriptor: int) -> None:
+        written.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    say(session_log, "s")
+    swept(session_log, directory)
+    (bundle,) = (tmp_path / "archive").rglob("*.zip")
+    assert {one.stat().st_ino for one in [bundle, *bundle.parents[:5]]} <= written
 
 
 def test_what_has_a_time_to_live_is_not_kept_beyond_it(session_log: SessionLog, directory: SessionArchive) -> None:

@@ -296,6 +296,8 @@ def test_the_commands_lead_a_session_there_and_back(log: SessionLog, run: Run, t
     assert (line["session_id"], line["revision"], line["problems"]) == ("s", len(before), [])
     run("archived", "s", "--get", str(tmp_path / "s.zip"), *where)
     assert "intact" in run("verify", str(tmp_path / "s.zip")).output
+    assert (tmp_path / "s.zip").stat().st_mode & 0o077 == 0
+    run("archived", "s", "--get", str(tmp_path / "s.zip"), *where, exit_code=5)
     run("restore", "s", *where)
     assert told(log) == before
     run("restore", "nobody", *where, exit_code=3)

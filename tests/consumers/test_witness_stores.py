@@ -126,11 +126,19 @@ def test_whatever_a_store_raises_is_one_typed_error(
 
 
 def test_a_url_names_a_directory_or_a_store(tmp_path: Path) -> None:
-    for url in (str(tmp_path), f"file://{tmp_path}"):
+    for url in (str(tmp_path), f"file://{tmp_path}", f"local://{tmp_path}"):
         assert isinstance(store_of(url), SealDirectory)
     assert isinstance(store_of(f"memory://{uuid4().hex}"), SealBucket)
     with pytest.raises(errors.SealUnwritableError, match="nonsense"):
         store_of("nonsense://x")
+
+
+def test_a_password_in_the_url_of_a_store_is_not_shown() -> None:
+    name = uuid4().hex
+    assert store_of(f"memory://ada:hunter2@{name}").place == f"memory://***@{name}"
+    with pytest.raises(errors.SealUnwritableError) as told:
+        store_of("nonsense://ada:hunter2@x")
+    assert "hunter2" not in str(told.value)
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +178,7 @@ BAD: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda reply: reply[:-1],
     "a bit more": lambda reply: reply[:-9] + bytes([reply[-9] ^ 1]) + reply[-8:],
     "too much": lambda reply: reply + bytes(200_000),
+    "a certificate of no version": lambda reply: reply.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x06"),
 }
 
 

@@ -198,15 +198,6 @@ def test_nothing_is_left_of_a_key_that_was_shredded(keys: LocalKeys) -> None:
     assert [one.id for one in keys.keys_of("s").shredded] == [wrapped.id]
 
 
-def test_what_a_process_left_that_died_while_it_wrote_goes_with_the_key(keys: LocalKeys) -> None:
-    keys.create("s")
-    file = next(keys.path.rglob("*.json"))
-    left = file.with_name(f".{file.name}.left")
-    left.write_bytes(file.read_bytes())
-    keys.shred("s")
-    assert not left.exists()
-
-
 def test_a_session_that_begins_anew_after_shredding_needs_a_new_key(keys: LocalKeys, encrypted: SessionLog) -> None:
     begin(encrypted)
     keys.shred("s")

@@ -235,6 +235,26 @@ def test_an_export_that_fails_leaves_what_was_there(
     assert [path.name for path in tmp_path.iterdir()] == ["session_s"]
 
 
+def test_an_export_that_is_interrupted_leaves_what_was_there(
+    tmp_path: Path, session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_agent(session_log, ["One."])("Question?")
+    moved_out(session_log, tmp_path)
+    before, rename = contents(tmp_path), Path.rename
+
+    def interrupt(path: Path, target: Path) -> Path:
+        # What was there is aside just now.
+        monkeypatch.undo()
+        rename(path, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        moved_out(session_log, tmp_path, force=True)
+    assert contents(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["session_s"]
+
+
 def test_an_id_that_can_be_no_directory_is_refused(tmp_path: Path, session_log: SessionLog) -> None:
     session_log.append("a/b", events.Custom("custom.note", {}))
     with pytest.raises(ExportError, match="path separators"):

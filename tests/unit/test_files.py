@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from strands_session_log.files import Folder, open_named
+from strands_session_log.cli.exporters import write_all
+from strands_session_log.files import Folder, create_file, lock, open_named, replace_file, unlock
+from support.killing import killed_at_each_step
 
 
 def make_socket(path: Path) -> None:
@@ -105,3 +107,56 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -
         file.truncate(1 << 40)
     with pytest.raises(OSError, match="larger than 512 MB"):
         Folder(tmp_path).read("holes")
+
+
+def test_a_file_is_there_whole_or_not_at_all_whenever_its_process_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    for _ in killed_at_each_step(lambda: create_file(path, b"all of it", 0o600)):
+        assert not path.exists() or path.read_bytes() == b"all of it"
+        path.unlink(missing_ok=True)
+    assert path.read_bytes() == b"all of it"
+    assert path.stat().st_mode & 0o077 == 0
+    assert not create_file(path, b"another")
+
+
+@pytest.mark.parametrize("write", [create_file, replace_file])
+def test_nothing_is_left_of_a_file_that_was_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, bytes], object]
+) -> None:
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "file", b"some")
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_lock_is_given_up_also_where_a_process_was_forked_that_has_it(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    held = lock(tmp_path / "lock", waits=False)
+    with pytest.raises(BlockingIOError):
+        lock(tmp_path / "lock", waits=False)
+    if (child := os.fork()) == 0:
+        os.close(write)
+        os.read(read, 1)
+        os._exit(0)
+    os.close(read)
+    unlock(held)
+    try:
+        unlock(lock(tmp_path / "lock", waits=False))
+    finally:
+        os.close(write)
+        os.waitpid(child, 0)
+
+
+def test_what_was_exported_stays_after_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, sync = list[int](), os.fsync
+
+    def noting(descriptor: int) -> None:
+        written.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    write_all([b"some"], tmp_path / "export")
+    assert written == [one.stat().st_ino for one in (tmp_path / "export", tmp_path)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from strands_session_log import Anchor, SessionLog, forget_archived
-from strands_session_log.cli.api import Code, JsonOption, NamespaceOption, UrlOption, fail, opened
+from strands_session_log.cli.api import Code, JsonOption, NamespaceOption, UrlOption, fail, opened, whole_file
 
 from .checking import problems_of_copy
 from .options import ArchiveOption, opened_archive, put, put_json, sized
@@ -103,9 +104,11 @@ def _problems(store: SessionArchive, namespace: str, session: ArchivedSession) -
 
 
 def _copy(store: SessionArchive, namespace: str, session: ArchivedSession, path: Path) -> None:
+    if os.path.lexists(path):
+        fail(Code.OUTPUT, f"cannot write to {path}: it is there already")
     with store.read(namespace, session) as file:
         try:
-            with path.open("xb") as copy:
+            with whole_file(path) as copy:
                 shutil.copyfileobj(file, copy)
         except OSError as error:
             fail(Code.OUTPUT, f"cannot write to {path}: {error.strerror or error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, BinaryIO, cast
@@ -12,10 +13,25 @@ from typing import IO, Any, BinaryIO, cast
 from strands_session_log.errors import ArchivedCopyError, ArchiveUnavailableError, InvalidSettingError
 
 from .records import BUNDLE, GONE, MOST_BYTES, RECORD, ArchivedName, ArchivedSession, folder_of, hash_of
-from .store import FileStore
+from .store import UNFINISHED, FileStore
 
 _FORMAT, _VERSION, _ABOUT = "strands-session-log/archive", 1, "archive.json"
 _SPOOL_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveContents:
+    """What an archive has of a namespace, by names.
+
+    Attributes:
+        names: What is on record, by the hash of the session's id.
+        left: Bundles that came to no record, likewise; one may be about to come to it.
+        unfinished: Files that are being written, or were when their process was killed.
+    """
+
+    names: dict[str, list[ArchivedName]]
+    left: dict[str, list[ArchivedName]]
+    unfinished: list[str]
 
 
 class SessionArchive:
@@ -63,7 +79,8 @@ class SessionArchive:
             ArchiveUnavailableError: When it cannot be asked.
         """
         wanted = hash_of(session_id)
-        names = self._names(namespace, f"{wanted[:2]}/{wanted}")
+        folder = f"{wanted[:2]}/{wanted}"
+        names = _recorded(set(self.files.names(f"{folder_of(namespace)}/{folder}")), f"{folder}/")
         found = [self.record(namespace, name) for name in sorted(names.get(wanted, []))]
         return [one for one in found if one is not None and one.session_id == session_id]
 
@@ -73,7 +90,30 @@ class SessionArchive:
         Raises:
             ArchiveUnavailableError: When it cannot be asked.
         """
-        return self._names(namespace, "")
+        return self.contents(namespace).names
+
+    def contents(self, namespace: str) -> ArchiveContents:
+        """The same, and what counts for nothing.
+
+        Raises:
+            ArchiveUnavailableError: When it cannot be asked.
+        """
+        found = set(self.files.names(folder_of(namespace)))
+        left = dict[str, list[ArchivedName]]()
+        for file in found:
+            stem = file.removesuffix(BUNDLE)
+            is_left = stem != file and not found & {stem + RECORD, stem + GONE}
+            if is_left and (name := ArchivedName.parse(stem + RECORD)):
+                left.setdefault(name.session_hash, []).append(name)
+        return ArchiveContents(_recorded(found, ""), left, [file for file in found if file.endswith(UNFINISHED)])
+
+    def remove_unfinished(self, namespace: str, file: str) -> bool:
+        """Remove what a process left that was killed while it wrote; whether it was that.
+
+        Raises:
+            ArchiveUnavailableError: When it cannot be removed.
+        """
+        return self.files.remove_unfinished(self._path(namespace, file))
 
     def sessions(self, namespace: str) -> Iterator[ArchivedSession]:
         """The newest of each session it has, the one first that was active last.
@@ -166,16 +206,6 @@ class SessionArchive:
         """The whole name of a file, for people."""
         return self.files.where(self._path(namespace, name))
 
-    def _names(self, namespace: str, folder: str) -> dict[str, list[ArchivedName]]:
-        root = folder_of(namespace)
-        found = set(self.files.names(f"{root}/{folder}" if folder else root))
-        names = dict[str, list[ArchivedName]]()
-        for file in found:
-            name = ArchivedName.parse(f"{folder}/{file}" if folder else file)
-            if name is not None and file.removesuffix(RECORD) + GONE not in found:
-                names.setdefault(name.session_hash, []).append(name)
-        return names
-
     def _path(self, namespace: str, name: str) -> str:
         return f"{folder_of(namespace)}/{name}"
 
@@ -200,3 +230,13 @@ class SessionArchive:
         if self._says_locked not in (None, is_locked):
             raise InvalidSettingError("object_lock", self._says_locked, f"the archive says {is_locked}")
         return is_locked
+
+
+def _recorded(files: set[str], folder: str) -> dict[str, list[ArchivedName]]:
+    """What is on record among some files, and counts still."""
+    names = dict[str, list[ArchivedName]]()
+    for file in files:
+        name = ArchivedName.parse(folder + file)
+        if name is not None and file.removesuffix(RECORD) + GONE not in files:
+            names.setdefault(name.session_hash, []).append(name)
+    return names

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +18,9 @@ from strands_session_log.errors import ArchiveUnavailableError, MissingExtraErro
 
 _SECRETS = re.compile(r"(?<=//)[^/@]*@")
 _CHUNK = 1 << 20
+UNFINISHED = ".tmp"
+"""What a file of a directory ends with that is being written, or was when its process was killed."""
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
 
 class FileStore:
@@ -68,7 +74,7 @@ class FileStore:
             # What was listed before must not answer for what is there now.
             self._files.invalidate_cache()
             try:
-                with self._files.open(self._path(name), "rb") as file:
+                with self._opened(self._path(name)) as file:
                     size = 0
                     while chunk := file.read(_CHUNK):
                         size += len(chunk)
@@ -106,6 +112,28 @@ class FileStore:
             self._files.rm_file(self._path(name))
             self._files.invalidate_cache()
 
+    def remove_unfinished(self, name: str) -> bool:
+        """Remove what a process left that was killed while it wrote; whether that was so, and nobody is at it now.
+
+        Raises:
+            ArchiveUnavailableError: When it cannot be removed.
+        """
+        if not self._is_local:
+            return False
+        with self._told("remove", name):
+            return _remove_dead(Path(self._path(name)))
+
+    def _opened(self, path: str) -> IO[bytes]:
+        if not self._is_local:
+            file: IO[bytes] = self._files.open(path, "rb")
+            return file
+        # Opening a pipe would wait until somebody writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "not a file")
+        return os.fdopen(descriptor, "rb")
+
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
@@ -137,24 +165,52 @@ class FileStore:
 
 def _write_local(path: Path, content: IO[bytes]) -> None:
     """On the disk, not on its way there: what it was written from may be dropped next."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{uuid4().hex}.tmp")
+    _make(path.parent)
+    beside = path.with_name(f".{uuid4().hex}{UNFINISHED}")
     try:
         with beside.open("xb") as file:
+            # As long as it is locked, it is no leftover: a lock goes with its process.
+            fcntl.flock(file, fcntl.LOCK_EX)
             shutil.copyfileobj(content, file, _CHUNK)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+            beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
-        _sync(folder)
+    _sync(path.parent)
+
+
+def _remove_dead(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _make(folder: Path) -> None:
+    """A folder, and those it is in: on the disk, too."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
 
 
 def _sync(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems cannot do so with a directory alone.
+        if error.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(descriptor)

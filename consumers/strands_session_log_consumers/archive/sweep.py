@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from strands_session_log import EventId, SessionInfo, SessionLog
 from strands_session_log.errors import (
+    ArchivedCopyError,
     ArchiveUnavailableError,
     ForbiddenError,
     ServerUnavailableError,
@@ -19,8 +20,9 @@ from strands_session_log.errors import (
 )
 
 from .archiver import Archived, Archiver, Outcome
+from .checking import described
 from .records import ArchivedName, hash_of
-from .session_archive import SessionArchive
+from .session_archive import ArchiveContents, SessionArchive
 from .settings import ArchiveSettings
 
 logger = logging.getLogger(__name__)
@@ -50,7 +52,7 @@ class Sweep:
     ) -> None:
         self._log, self._archive, self._settings, self._is_stopped = log, archive, settings, is_stopped
         self._archiver = Archiver(log, archive, settings.by)
-        self._names, self._failed = dict[str, list[ArchivedName]](), 0
+        self._there, self._failed = ArchiveContents({}, {}, []), 0
 
     def run(self, dry_run: bool = False) -> Iterator[Archived]:
         """Archive what is due, session by session; what became of each that something is told of.
@@ -63,7 +65,8 @@ class Sweep:
             ServerUnavailableError: When the server cannot.
         """
         self._archive.is_locked(self._log.namespace)
-        self._names = self._archive.names(self._log.namespace)
+        self._there = self._archive.contents(self._log.namespace)
+        self._remove_unfinished(dry_run)
         for found in (self._idle(), self._erased_since()):
             for info, drop in found:
                 if self._is_stopped():
@@ -106,10 +109,11 @@ class Sweep:
 
     def _erased_since(self) -> Iterator[tuple[SessionInfo, bool]]:
         """Sessions that are archived and have moved, and in which something was erased since: it goes there, too."""
-        if not self._names:
+        if not (self._there.names or self._there.left):
             return
         for info in self._pages():
-            names = self._names.get(hash_of(info.session_id))
+            name = hash_of(info.session_id)
+            names = self._there.names.get(name) or self._there.left.get(name)
             if not names or self._has(info):
                 continue
             newest = max(names).at
@@ -121,20 +125,44 @@ class Sweep:
 
     def _deleted_since(self) -> Iterator[tuple[ArchivedName, str]]:
         """Bundles of sessions that were deleted for good."""
-        if not self._names:
+        if not (self._there.names or self._there.left):
             return
         for tombstone in self._log.tombstones():
             # One that was reduced has the very hash in place of the id.
             hashes = hash_of(tombstone.session_id), tombstone.session_id.removeprefix("sha256:")
-            names = () if tombstone.archived else [name for one in hashes for name in self._names.get(one, ())]
+            names = () if tombstone.archived else [name for one in hashes for name in self._all_of(one)]
             for name in names:
-                record = self._archive.record(self._log.namespace, name)
-                if record is not None and record.first_link == tombstone.first_link:
+                if self._first_link(name) == tombstone.first_link:
                     yield name, tombstone.session_id
+
+    def _all_of(self, session_hash: str) -> list[ArchivedName]:
+        """Also what came to no record: its content is there."""
+        return [*self._there.names.get(session_hash, ()), *self._there.left.get(session_hash, ())]
+
+    def _remove_unfinished(self, dry_run: bool) -> None:
+        for file in () if dry_run else self._there.unfinished:
+            try:
+                self._archive.remove_unfinished(self._log.namespace, file)
+            except ArchiveUnavailableError as error:
+                logger.warning("error=<%s> | what was not finished stays", error)
+
+    def _first_link(self, name: ArchivedName) -> str:
+        record = self._archive.record(self._log.namespace, name)
+        if record is not None:
+            return record.first_link
+        file = self._archive.read_bundle(self._log.namespace, name)
+        if file is None:
+            return ""
+        with file:
+            try:
+                return described(file, name.bundle).first_link
+            except ArchivedCopyError as error:
+                logger.warning("bundle=<%s>, error=<%s> | whose it is cannot be told", name.bundle, error)
+                return ""
 
     def _has(self, info: SessionInfo) -> bool:
         at = EventId(_ms(info), info.revision)
-        return any(name.at == at for name in self._names.get(hash_of(info.session_id), ()))
+        return any(name.at == at for name in self._there.names.get(hash_of(info.session_id), ()))
 
     def _pages(self, **wanted: object) -> Iterator[SessionInfo]:
         """Those first that were active longest ago; what is archived meanwhile does not come again."""

@@ -5,6 +5,7 @@ Only new objects are written, and `checkpoint`. Nothing is removed, so that who 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -14,6 +15,7 @@ from strands_session_log.seals import SealDirectory, SealStore
 
 MOST_BYTES = 64 << 20
 """The largest object that is read."""
+_SECRETS = re.compile(r"(?<=//)[^/@]*@")
 
 
 def store_of(url: str) -> SealStore:
@@ -33,6 +35,9 @@ def store_of(url: str) -> SealStore:
     with _told(url):
         # What another process has written meanwhile is to be seen.
         filesystem, root = url_to_fs(url, use_listings_cache=False)
+        if "file" in ((filesystem.protocol,) if isinstance(filesystem.protocol, str) else filesystem.protocol):
+            # By another name: what is written there would neither be locked, nor there as a whole.
+            return SealDirectory(root)
         return SealBucket(filesystem, root, url)
 
 
@@ -49,7 +54,7 @@ class SealBucket:
     """
 
     def __init__(self, filesystem: Any, root: str, url: str) -> None:
-        self._filesystem, self._root, self._url = filesystem, root.rstrip("/"), url
+        self._filesystem, self._root, self._url = filesystem, root.rstrip("/"), _shown(url)
 
     @property
     def place(self) -> str:
@@ -126,4 +131,9 @@ def _told(place: str) -> Iterator[None]:
     except (SealUnwritableError, FileExistsError):
         raise
     except Exception as error:
-        raise SealUnwritableError(place, f"{type(error).__name__}: {error}") from error
+        raise SealUnwritableError(_shown(place), _shown(f"{type(error).__name__}: {error}")) from error
+
+
+def _shown(text: str) -> str:
+    """A text without the password of a URL in it."""
+    return _SECRETS.sub("***@", text)

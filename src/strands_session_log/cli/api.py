@@ -12,6 +12,7 @@ from ..concurrency import stopped_by_signals
 from ..errors import MissingExtraError
 from .context import opened
 from .exit_codes import Code, fail
+from .exporters import whole_file
 from .options import PANEL, JsonOption, NamespaceOption, UrlOption
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "serving_metrics",
     "stopped_by_signals",
     "troubles",
+    "whole_file",
 ]
 
 MetricsPortOption = Annotated[

@@ -16,6 +16,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any, BinaryIO
 
 from .. import Progress, SessionLog
+from ..files import sync_directory
 
 GROUP = "strands_session_log.exports"
 Exporter = Callable[[SessionLog, str, Progress], Iterable[bytes]]
@@ -55,3 +56,5 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
+    # What was exported may be deleted next.
+    sync_directory(path.absolute().parent)

@@ -1,8 +1,10 @@
 """Records of keys as files of a directory: one for each session, replaced as a whole, the one before overwritten.
 
 A file that takes the place of another does so by `rename`, after it is on disk. What the other one held is overwritten
-behind that, while it is still open, and before the call returns. A disk that writes elsewhere than over what is there
-(flash, copy-on-write file systems), and every copy of the directory, keep it all the same: see docs/encryption.md.
+behind that, and before the call returns. Until then it has a name in `aside`, as what is not finished has: who writes
+next overwrites, and removes, what a process has left there that was killed. A disk that writes elsewhere than over what
+is there (flash, copy-on-write file systems), and every copy of the directory, keep it all the same: see
+docs/encryption.md.
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ from uuid import uuid4
 import orjson
 
 from ..errors import KeyStoreError
-from ..files import open_named, sync_directory
+from ..files import lock, make_directory, open_named, sync_directory, unlock, write_new
 
-_FOLDER, _LOCK = "sessions", "lock"
+_FOLDER, _ASIDE, _LOCK, _RECORD = "sessions", "aside", "lock", ".json"
+_DIGITS = 2
+"""Of a record's name, which name the directory that it is in."""
 _MOST_BYTES, _MOST_FILES = 16 << 20, 4096
 _RESTORE = "restore it from a copy of the key store"
 
@@ -67,7 +71,7 @@ class KeyDirectory:
 
     def session_ids(self) -> Iterator[str]:
         """See `KeyRecords.session_ids`."""
-        for file in sorted((self.path / _FOLDER).glob("??/*.json")):
+        for file in self._files():
             record = self.read(file)
             with suppress(ValueError, LookupError, TypeError):
                 session_id = orjson.loads(record or b"")["session_id"]
@@ -79,18 +83,15 @@ class KeyDirectory:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other writers out, in other processes, too."""
-        import fcntl
-
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            make_directory(self.path, 0o700)
+            held = lock(self.path / _LOCK, 0o600)
         except OSError as error:
             raise _unusable(self.path, error) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(descriptor)
+            unlock(held)
 
     def read(self, file: Path) -> bytes | None:
         """What a file holds; None when there is none."""
@@ -111,31 +112,66 @@ class KeyDirectory:
 
     def write(self, file: Path, content: bytes) -> None:
         """Put content in the place of a file: all or nothing, on disk when this returns, the old one overwritten."""
-        fresh = file.with_name(f".{file.name}.{uuid4().hex}")
+        fresh, kept = self._aside(file), self._aside(file)
         try:
-            for directory in (self.path / _FOLDER, file.parent):
-                # One after the other: to those it makes on the way, `mkdir` gives other permissions.
-                directory.mkdir(mode=0o700, exist_ok=True)
+            for directory in (self.path / _ASIDE, self.path / _FOLDER, file.parent):
+                make_directory(directory, 0o700)
+            self._remove_remains()
             old = _opened(file)
             try:
-                _write_new(fresh, content)
+                write_new(fresh, content, 0o600)
+                if old is not None:
+                    _is_later(fresh, os.fstat(old).st_mtime_ns)
+                    with suppress(OSError):
+                        # Unless the file system has no links.
+                        os.link(file, kept)
                 fresh.replace(file)
                 sync_directory(file.parent)
                 if old is not None:
                     _overwrite(old)
-                _remove_remains(file)
+                    kept.unlink(missing_ok=True)
             finally:
                 if old is not None:
                     os.close(old)
-            # The directory of the file may be new, too.
-            sync_directory(file.parent.parent)
         except OSError as error:
             raise _unusable(file, error) from error
+
+    def _aside(self, file: Path) -> Path:
+        return self.path / _ASIDE / f"{file.name}.{uuid4().hex}"
+
+    def _remove_remains(self) -> None:
+        """Take away what processes left that died while they wrote."""
+        for left in sorted((self.path / _ASIDE).iterdir()):
+            if (descriptor := _opened(left)) is None:
+                continue
+            try:
+                if not self._is_in_place(descriptor, left.stem):
+                    _overwrite(descriptor)
+                left.unlink()
+            finally:
+                os.close(descriptor)
+
+    def _is_in_place(self, descriptor: int, name: str) -> bool:
+        """Whether what lies aside is what stands there: whoever wanted to replace it died before that."""
+        file = self.path / _FOLDER / name[:_DIGITS] / name if name.endswith(_RECORD) else self.path / name
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.stat(file))  # noqa: PTH116
+        except FileNotFoundError:
+            return False
+
+    def _files(self) -> Iterator[Path]:
+        """All records. What cannot be listed is an error: who takes it for nothing may destroy the key to it."""
+        try:
+            for folder in _listed(self.path / _FOLDER):
+                if len(folder.name) == _DIGITS:
+                    yield from (file for file in _listed(folder) if file.name.endswith(_RECORD))
+        except OSError as error:
+            raise _unusable(Path(error.filename or self.path), error) from error
 
     def _file_of(self, session_id: str) -> Path:
         # Not its name: that may be longer than a file's, and two that differ by case may be one on some systems.
         name = sha256(session_id.encode()).hexdigest()
-        return self.path / _FOLDER / name[:2] / f"{name}.json"
+        return self.path / _FOLDER / name[:_DIGITS] / f"{name}{_RECORD}"
 
 
 def version_of(file: Path) -> object:
@@ -143,8 +179,11 @@ def version_of(file: Path) -> object:
     try:
         # Each append asks.
         found = os.stat(file)  # noqa: PTH116
-    except OSError:
+    except FileNotFoundError:
         return 0
+    except OSError:
+        # Whoever reads it is told why that cannot be.
+        return object()
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
@@ -156,32 +195,34 @@ def _unusable(path: Path, error: OSError) -> KeyStoreError:
 
 def _opened(file: Path) -> int | None:
     try:
-        return os.open(file, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        return os.open(file, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
 
 
-def _write_new(file: Path, content: bytes) -> None:
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(descriptor)
+def _listed(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except FileNotFoundError:
+        if directory.is_symlink():
+            raise
+        return []
+
+
+def _is_later(file: Path, before_ns: int) -> None:
+    """Have a file be later than the one whose place it takes, whatever the clock says.
+
+    A file system gives the same number to a file again, and may tell times that are milliseconds apart from each other
+    only: see `version_of`.
+    """
+    written = file.stat()
+    os.utime(file, ns=(written.st_atime_ns, max(written.st_mtime_ns, before_ns + 1)))
 
 
 def _overwrite(descriptor: int) -> None:
     """Put zeros where a file was that nobody can open any more."""
-    size = os.fstat(descriptor).st_size
-    os.pwrite(descriptor, bytes(size), 0)
+    left, at = os.fstat(descriptor).st_size, 0
+    while left:
+        written = os.pwrite(descriptor, bytes(left), at)
+        left, at = left - written, at + written
     os.fsync(descriptor)
-
-
-def _remove_remains(file: Path) -> None:
-    """Take away what a process left that died while it wrote this file."""
-    for left in file.parent.glob(f".{file.name}.*"):
-        if (descriptor := _opened(left)) is not None:
-            try:
-                left.unlink()
-                _overwrite(descriptor)
-            finally:
-                os.close(descriptor)

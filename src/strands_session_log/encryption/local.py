@@ -76,8 +76,8 @@ class LocalKeys(WrappedKeys):
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         records = _MasterDirectory(directory)
         self._directory, self._file = records, records.path / MASTER_FILE
-        self._version: object = None
-        self._masters: tuple[_Master, ...] = ()
+        # Of one moment, in one attribute: several threads ask.
+        self._known_masters: tuple[object, tuple[_Master, ...]] = (None, ())
         super().__init__(records, wrap=self._wrap_locally, unwrap=self._unwrap_locally)
         self._current()
 
@@ -106,8 +106,7 @@ class LocalKeys(WrappedKeys):
     @property
     def master_ids(self) -> tuple[str, ...]:
         """Which master keys there are, the one that wraps first: more than one while a rotation is not done."""
-        self._current()
-        return tuple(one.id for one in self._masters)
+        return tuple(one.id for one in self._current())
 
     def rotate_master(self, progress: Callable[[int], object] = lambda done: None) -> int:
         """Make a new master key, wrap all data keys with it, and destroy the one before; content stays as it is.
@@ -148,32 +147,34 @@ class LocalKeys(WrappedKeys):
                 )
         self._directory.write(self._file, _text((newest,)))
 
-    def _current(self) -> _Master:
-        """The master key that wraps, as it is in the file now."""
-        version = version_of(self._file)
-        if not self._masters or version != self._version:
-            self._masters, self._version = read_masters(self._directory), version
-        return self._masters[0]
+    def _current(self) -> tuple[_Master, ...]:
+        """The master keys as they are in the file now, the one first that wraps."""
+        version, (known, masters) = version_of(self._file), self._known_masters
+        if not masters or version != known:
+            masters = read_masters(self._directory)
+            self._known_masters = version, masters
+        return masters
 
     def _wrapper(self) -> str:
-        return self._current().id
+        return self._current()[0].id
 
     def _wrapper_of(self, wrapped: bytes) -> str:
         return wrapped[:_ID_BYTES].hex()
 
     def _wrap_locally(self, secret: bytes, context: Mapping[str, str]) -> bytes:
-        master, nonce = self._current(), os.urandom(NONCE_BYTES)
+        master, nonce = self._current()[0], os.urandom(NONCE_BYTES)
         return bytes.fromhex(master.id) + nonce + aes(master.secret).encrypt(nonce, secret, _bound(context))
 
     def _unwrap_locally(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
         from cryptography.exceptions import InvalidTag
 
-        self._current()
+        masters = self._current()
         id_, text = wrapped[:_ID_BYTES].hex(), wrapped[_ID_BYTES + NONCE_BYTES :]
         nonce = wrapped[_ID_BYTES : _ID_BYTES + NONCE_BYTES]
-        master = next((one for one in self._masters if one.id == id_), None)
+        master = next((one for one in masters if one.id == id_), None)
         if master is None:
-            reason = f"it was wrapped with master key {id_}, and {self._file} has {', '.join(self.master_ids)}"
+            there = ", ".join(one.id for one in masters)
+            reason = f"it was wrapped with master key {id_}, and {self._file} has {there}"
             raise WrongKeyError(context["session_id"], context["key_id"], reason)
         try:
             return aes(master.secret).decrypt(nonce, text, _bound(context))

@@ -6,7 +6,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from threading import Lock
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from ..codec.sealed import KEY_ID_BYTES
@@ -54,37 +54,30 @@ class WrappedKeys:
     ) -> None:
         check_seconds("cache_for", cache_for)
         self.records, self._wrap, self._unwrap, self._name = records, wrap, unwrap, name
-        self._cache_for, self._lock = cache_for, Lock()
+        self._cache_for = cache_for
+        # Without a lock: a process that is forked while another thread has it would wait for ever.
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
     def current(self, session_id: str) -> DataKey | None:
         """See `KeyProvider.current`."""
         known = self._look_up(session_id)
-        if known.keys.keys:
-            return self._opened(known, known.keys.keys[-1])
-        if known.keys.shredded:
-            raise _shredded(session_id, known.keys.shredded[-1])
-        return None
+        # One whose keys were shredded may have been given a new one just now.
+        return self._newest(session_id) if known.keys.shredded and not known.keys.keys else self._last(known)
 
     def find(self, session_id: str, key_id: bytes) -> DataKey | None:
         """See `KeyProvider.find`."""
         known = self._look_up(session_id)
         if key := known.opened.get(key_id):
             return key
-        match known.keys.find(key_id):
-            case WrappedKey() as found:
-                return self._opened(known, found)
-            case ShreddedKey() as gone:
-                raise _shredded(session_id, gone)
-        return None
+        if known.keys.find(key_id) is None:
+            # What is encrypted with it is there: it is newer than what is known.
+            known = self._look_up(session_id, is_due=True)
+        return self._opened(known, key_id)
 
     def create(self, session_id: str) -> DataKey:
         """See `KeyProvider.create`."""
         self._change(session_id, lambda keys: keys if keys.keys or keys.shredded else self._with_new_key(keys))
-        found = self.current(session_id)
-        if found is None:
-            raise KeyServiceError(session_id, "the key that was just stored is not there")
-        return found
+        return self._newest(session_id)
 
     def rotate(self, session_id: str) -> DataKey:
         """Give a session a new key, which encrypts what is written from now on; what was written keeps its own.
@@ -92,12 +85,12 @@ class WrappedKeys:
         So it goes on after its keys were shredded, too, under an id that is used anew.
         """
         self._change(session_id, self._with_new_key)
-        found = self.current(session_id)
-        assert found is not None
-        return found
+        return self._newest(session_id)
 
     def shred(self, session_id: str, *, reason: str = "", by: str = "") -> int:
         """Destroy the keys of a session: nobody can read its content any more, nor that of its forks, wherever it is.
+
+        If that is interrupted, do it again: also where it says that there was no key any more, it leaves nothing of it.
 
         What is left in the records says that they were shredded, when, why and by whom.
 
@@ -114,7 +107,8 @@ class WrappedKeys:
         def without(keys: KeyRecord) -> KeyRecord:
             nonlocal gone
             gone = len(keys.keys)
-            return keys.without_keys(reason, by) if gone else keys
+            # Who was interrupted may have left what was there: a record is written anew that is the same.
+            return keys.without_keys(reason, by) if gone else replace(keys) if keys.shredded else keys
 
         self._change(session_id, without)
         return gone
@@ -171,16 +165,34 @@ class WrappedKeys:
     def _change(self, session_id: str, change: Callable[[KeyRecord], KeyRecord]) -> None:
         for _ in range(_MOST_ATTEMPTS):
             record, keys = self._read(session_id)
-            changed = change(keys)
+            try:
+                changed = change(keys)
+            except (WrongKeyError, KeyServiceError):
+                if self._read(session_id)[0] == record:
+                    raise
+                # Others have wrapped it with another key meanwhile, and destroyed that.
+                continue
             if changed is keys or self.records.replace(session_id, record, changed.text):
-                with self._lock:
-                    self._known.pop(session_id, None)
+                self._known.pop(session_id, None)
                 return
         raise KeyServiceError(session_id, f"others changed its record during each of {_MOST_ATTEMPTS} attempts")
 
-    def _look_up(self, session_id: str) -> _Known:
+    def _newest(self, session_id: str) -> DataKey:
+        """The key that encrypts as of now: what another thread has read before may be older."""
+        known = self._look_up(session_id, is_due=True)
+        if found := self._last(known):
+            return found
+        if known.keys.shredded:
+            raise _shredded(session_id, known.keys.shredded[-1])
+        raise KeyServiceError(session_id, "the key that was just stored is not there")
+
+    def _last(self, known: _Known) -> DataKey | None:
+        return self._opened(known, known.keys.keys[-1].id) if known.keys.keys else None
+
+    def _look_up(self, session_id: str, *, is_due: bool = False) -> _Known:
+        """What is known of a session's keys; as of now where that is due, else as of a moment ago."""
         known, now = self._known.get(session_id), time.monotonic()
-        if known is not None and now < known.until:
+        if known is not None and now < known.until and not is_due:
             return known
         # The version from before it is read: what changes in between is read once more.
         version = self.records.version(session_id)
@@ -189,10 +201,9 @@ class WrappedKeys:
             known = known._replace(until=until)
         else:
             known = _Known(version, until, self._read(session_id)[1], {})
-        with self._lock:
-            self._known[session_id] = known
-            while len(self._known) > _MOST_SESSIONS:
-                self._known.popitem(last=False)
+        self._known[session_id] = known
+        while len(self._known) > _MOST_SESSIONS:
+            self._known.popitem(last=False)
         return known
 
     def _read(self, session_id: str) -> tuple[bytes | None, KeyRecord]:
@@ -209,14 +220,29 @@ class WrappedKeys:
         except Exception as error:
             raise KeyServiceError(session_id, type_and_place(error)) from error
 
-    def _opened(self, known: _Known, key: WrappedKey) -> DataKey:
-        if found := known.opened.get(key.id):
+    def _opened(self, known: _Known, key_id: bytes) -> DataKey | None:
+        """A key that is known; None if it is not."""
+        if found := known.opened.get(key_id):
             return found
         session_id = known.keys.session_id
-        secret = self._call(self._unwrap, session_id, key.id, key.wrapped)
+        match known.keys.find(key_id):
+            case ShreddedKey() as gone:
+                raise _shredded(session_id, gone)
+            case WrappedKey() as key:
+                pass
+            case None:
+                return None
+        try:
+            secret = self._call(self._unwrap, session_id, key_id, key.wrapped)
+        except (WrongKeyError, KeyServiceError):
+            renewed = self._look_up(session_id, is_due=True)
+            if renewed.keys.find(key_id) == key:
+                raise
+            # Others have wrapped it with another key meanwhile, and destroyed that.
+            return self._opened(renewed, key_id)
         if type(secret) is not bytes or len(secret) != SECRET_BYTES:
-            raise WrongKeyError(session_id, key.id.hex(), f"what was unwrapped is no key of {SECRET_BYTES} bytes")
-        found = known.opened[key.id] = DataKey(session_id, key.id, secret)
+            raise WrongKeyError(session_id, key_id.hex(), f"what was unwrapped is no key of {SECRET_BYTES} bytes")
+        found = known.opened[key_id] = DataKey(session_id, key_id, secret)
         return found
 
     def _call(self, function: Wrap, session_id: str, key_id: bytes, value: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -96,12 +97,13 @@ def _put(written: Path, path: Path, session_id: str, force: bool) -> None:
     if exists and not force:
         raise DirectoryExistsError(session_id, path)
     replaced = written.with_name("replaced")
-    if exists:
-        path.rename(replaced)
     try:
-        written.rename(path)
-    except OSError:
         if exists:
+            path.rename(replaced)
+        written.rename(path)
+    except BaseException:
+        # Interrupted, too: what is aside is about to be removed.
+        if os.path.lexists(replaced) and not os.path.lexists(path):
             replaced.rename(path)
         raise
 

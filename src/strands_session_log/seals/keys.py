@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from ..errors import SealKeyError
-from ..files import open_named
+from ..files import create_file, open_named
 from .note import SigningKey, VerifierKey
 
 _LONGEST = 64_000
@@ -41,20 +39,11 @@ def make_key_file(file: str | Path, name: str) -> SigningKey:
     """
     key, path = SigningKey.make(name), Path(file).expanduser()
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileExistsError as error:
-        raise SealKeyError(str(file), "it is there already; a key that is gone cannot be made again") from error
+        is_new = create_file(path, f"{key.to_text()}\n".encode(), 0o600)
     except OSError as error:
         raise SealKeyError(str(file), f"cannot be written: {error.strerror or error}") from error
-    try:
-        with os.fdopen(descriptor, "w") as opened:
-            opened.write(f"{key.to_text()}\n")
-            opened.flush()
-            os.fsync(descriptor)
-    except OSError as error:
-        with suppress(OSError):
-            path.unlink()
-        raise SealKeyError(str(file), f"cannot be written: {error.strerror or error}") from error
+    if not is_new:
+        raise SealKeyError(str(file), "it is there already; a key that is gone cannot be made again")
     return key
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
-from uuid import uuid4
 
 from ..errors import SealBusyError, SealDamagedError, SealUnwritableError
-from ..files import Folder, sync_directory
+from ..files import Folder, create_file, lock, make_directory, replace_file, unlock
 
 MOST_BYTES = 64 << 20
 """The largest file that is read."""
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 class SealStore(Protocol):
@@ -87,24 +82,13 @@ class SealDirectory:
 
     def create(self, name: str, content: bytes) -> bool:
         """See `SealStore`."""
-        with self._written(name, content) as (made, path):
-            try:
-                os.link(made, path)
-            except FileExistsError:
-                return False
-            except OSError as error:
-                # A file system without links; who has the lock is alone.
-                if error.errno not in _NO_LINKS:
-                    raise
-                if path.exists():
-                    return False
-                made.rename(path)
-        return True
+        with self._told(name) as path:
+            return create_file(path, content)
 
     def replace(self, name: str, content: bytes) -> None:
         """See `SealStore`."""
-        with self._written(name, content) as (made, path):
-            made.replace(path)
+        with self._told(name) as path:
+            replace_file(path, content)
 
     def discard(self, name: str) -> None:
         """See `SealStore`."""
@@ -116,35 +100,24 @@ class SealDirectory:
     def locked(self) -> Iterator[None]:
         """See `SealStore`. A lock goes with its process, however that ends."""
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            make_directory(self._path)
+            held = lock(self._path / ".lock", waits=False)
+        except BlockingIOError as error:
+            raise SealBusyError(self.place) from error
         except OSError as error:
             raise SealUnwritableError(self.place, error.strerror or str(error)) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
-        except BlockingIOError as error:
-            raise SealBusyError(self.place) from error
         finally:
-            os.close(descriptor)
+            unlock(held)
 
     @contextmanager
-    def _written(self, name: str, content: bytes) -> Iterator[tuple[Path, Path]]:
-        """A file beside the one that is to be, with its content, safe on disk; it goes afterwards."""
+    def _told(self, name: str) -> Iterator[Path]:
         path = self._path / name
-        made = path.with_name(f".{path.name}.{uuid4().hex}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with made.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            yield made, path
-            made.unlink(missing_ok=True)
-            sync_directory(path.parent)
+            make_directory(path.parent)
+            yield path
         except OSError as error:
-            with suppress(OSError):
-                made.unlink(missing_ok=True)
             raise SealUnwritableError(str(path), error.strerror or str(error)) from error
 
 

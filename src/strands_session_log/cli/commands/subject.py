@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ import typer
 from ... import SessionLog, SubjectExport
 from ..context import CommandCall
 from ..exit_codes import Code, fail
+from ..exporters import whole_file
 from ..helping import Command, CommandGroup
 from ..options import ByOption, DryRunOption, ReasonOption, SessionArgument, argument, command, option
 from ..progress import progress
@@ -102,17 +102,8 @@ def _export(log: SessionLog, subject: str, to: str) -> SubjectExport:
     with progress("export", 20) as tell:
         if to == "-":
             return log.subjects.export(subject, sys.stdout.buffer, progress=tell)
-        path = Path(to).absolute()
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            try:
-                written = log.subjects.export(subject, file, progress=tell)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink()
-                raise
-    return written
+        with whole_file(Path(to).absolute()) as file:
+            return log.subjects.export(subject, file, progress=tell)
 
 
 @app.command(
