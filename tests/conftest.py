@@ -41,10 +41,15 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Find out whether the server can be had, before workers of pytest-xdist find it out, who cannot end the run."""
+    if not session.config.getoption("numprocesses", None):
+        return
     choice = session.config.getoption("--server")
-    if session.config.getoption("numprocesses", None) and choice != DEFAULT:
+    if choice != DEFAULT:
         with _server_or_exit(choice):
             pass
+    sharing = contextlib.ExitStack()
+    sharing.enter_context(programs.shared_server())
+    session.config.add_cleanup(sharing.close)
 
 
 @pytest.hookimpl(wrapper=True)
