@@ -1,7 +1,8 @@
 """A Python that has imported everything already: what it is asked to run, a fork of it becomes.
 
 Standard streams, terminal, signals, exit code and shutdown of such a program are those of a process of its own; it only
-has no imports to wait for. Whoever asks holds a socket; when that is closed, the program is killed. See `programs.py`.
+has no imports to wait for. Whoever asks holds a socket; when that is closed, the program is killed. Any number of
+processes may ask, and the first to connect ends the server by leaving. See `programs.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import selectors
 import signal
 import socket
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -26,13 +28,16 @@ _STREAMS = (("stdin", "r", "strict"), ("stdout", "w", "strict"), ("stderr", "w",
 
 def main() -> None:
     """Serve until the tests are over; in the forks, run the program, at whose end the interpreter ends as usual."""
-    _import_everything()
+    # Where `-m` would have had it.
+    sys.path[0] = str(Path(__file__).parents[1])
     request = _Server(socket.socket(fileno=0)).serve()
     if request is not None:
         _run(request["arguments"])
 
 
 def _import_everything() -> None:
+    # Of the tests' own, what all of it imports.
+    importlib.import_module("support")
     for package in map(importlib.import_module, _PACKAGES):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__") and ".testing." not in module.name:
@@ -45,11 +50,13 @@ def _import_everything() -> None:
 class _Server:
     """Takes requests as sockets; each is answered with the program's id, and with its exit code when it has ended."""
 
-    def __init__(self, control: socket.socket) -> None:
-        self._control = control
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
+        self._owner: socket.socket | None = None
+        self._has_imported = self._is_over = False
         self._callers: dict[int, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
-        self._selector.register(control, selectors.EVENT_READ)
+        self._selector.register(listening, selectors.EVENT_READ)
         # A signal's number is written there, which wakes the selector.
         self._wake, wakes = socket.socketpair()
         self._wakes = wakes
@@ -66,21 +73,45 @@ class _Server:
                 if key.fileobj is self._wake:
                     self._wake.recv(1024)
                     self._bury()
-                elif key.fileobj is self._control:
-                    _, descriptors, _, _ = socket.recv_fds(self._control, 1, 4)
-                    if not descriptors:
-                        self._kill_all()
-                        return None
-                    if request := self._fork(*descriptors):
+                elif key.fileobj is self._listening:
+                    self._welcome()
+                elif key.data is not None:
+                    self._end(key)
+                elif isinstance(key.fileobj, socket.socket):
+                    request = self._hear(key.fileobj)
+                    if request or self._is_over:
                         return request
-                elif key.data in self._callers:
-                    os.kill(key.data, signal.SIGKILL)
-                    self._selector.unregister(key.fileobj)
+
+    def _welcome(self) -> None:
+        asking, _ = self._listening.accept()
+        self._owner = self._owner or asking
+        self._selector.register(asking, selectors.EVENT_READ)
+
+    def _end(self, caller: selectors.SelectorKey) -> None:
+        """Kill the program of somebody who has gone, if it still runs."""
+        if caller.data in self._callers:
+            os.kill(caller.data, signal.SIGKILL)
+            self._selector.unregister(caller.fileobj)
+
+    def _hear(self, asking: socket.socket) -> dict[str, Any] | None:
+        """Do what is asked, in a fork; or let go of who has left: what others had running ends as its sockets close."""
+        _, descriptors, _, _ = socket.recv_fds(asking, 1, 4)
+        if descriptors:
+            return self._fork(*descriptors)
+        self._selector.unregister(asking)
+        asking.close()
+        self._is_over = asking is self._owner
+        if self._is_over:
+            self._kill_all()
+        return None
 
     def _fork(self, caller: int, *streams: int) -> dict[str, Any] | None:
         connection = socket.socket(fileno=caller)
         with connection.makefile("rb") as asked:
             request: dict[str, Any] = json.loads(asked.readline())
+        if not self._has_imported:
+            _import_everything()
+            self._has_imported = True
         if not (program := os.fork()):
             self._leave(connection)
             _dress(request, streams)
@@ -95,9 +126,11 @@ class _Server:
     def _leave(self, connection: socket.socket) -> None:
         """Be no server any more."""
         signal.set_wakeup_fd(-1)
+        watched = [key.fileobj for key in self._selector.get_map().values()]
         self._selector.close()
-        for held in (self._wake, self._wakes, self._control, connection, *self._callers.values()):
-            held.close()
+        for held in (*watched, self._wakes, connection, *self._callers.values()):
+            if isinstance(held, socket.socket):
+                held.close()
 
     def _bury(self) -> None:
         with contextlib.suppress(ChildProcessError):

@@ -8,11 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, CompletedProcess, TimeoutExpired
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 COMMAND_LINE = ("-m", "strands_session_log.cli")
@@ -21,19 +22,40 @@ COMMAND_LINE = ("-m", "strands_session_log.cli")
 _MODES = ("wb", "rb", "rb")
 
 
-class _ForkServer:
-    """The one fork server of this process, started with the first program."""
+_SHARED = "SESSION_LOG_TEST_FORK_SERVER"
+"""The variable that tells the workers of pytest-xdist where the one fork server of their run is."""
 
-    def __init__(self) -> None:
-        self._control, its = socket.socketpair()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.fork_server"],
-            cwd=Path(__file__).parents[1],
-            stdin=its.fileno(),
-            stdout=DEVNULL,
-            start_new_session=True,
-        )
-        its.close()
+
+class _ForkServer:
+    """A connection to a fork server. Whoever starts one, with the first program, has it end with this connection."""
+
+    def __init__(self, control: socket.socket, started: subprocess.Popen[bytes] | None = None) -> None:
+        self._control, self._process = control, started
+
+    @classmethod
+    def start(cls, path: Path) -> _ForkServer:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(path))
+            listening.listen()
+            # The first connection, so the server knows it for that of its owner.
+            control = _connected(str(path))
+            # By its path: the package it lies in takes a while to be imported, and may never be needed.
+            server = Path(__file__).with_name("fork_server.py")
+            process = subprocess.Popen(
+                [sys.executable, server],
+                cwd=server.parents[1],
+                stdin=listening.fileno(),
+                stdout=DEVNULL,
+                start_new_session=True,
+            )
+        return cls(control, process)
+
+    @classmethod
+    def of_this_run(cls) -> _ForkServer:
+        if path := os.environ.get(_SHARED):
+            return cls(_connected(path))
+        with TemporaryDirectory(prefix="session-log-programs-") as directory:
+            return cls.start(Path(directory, "socket"))
 
     def ask(self, descriptors: Sequence[int], request: Mapping[str, Any]) -> socket.socket:
         mine, its = socket.socketpair()
@@ -44,18 +66,39 @@ class _ForkServer:
 
     def stop(self) -> None:
         self._control.close()
-        self._process.wait()
+        if self._process:
+            self._process.wait()
 
 
 _server: _ForkServer | None = None
 
 
+@contextmanager
+def shared_server() -> Iterator[None]:
+    """Have one fork server for the workers that are started meanwhile; it imports nothing before the first program."""
+    with TemporaryDirectory(prefix="session-log-programs-") as directory:
+        path = Path(directory, "socket")
+        server = _ForkServer.start(path)
+        os.environ[_SHARED] = str(path)
+        try:
+            yield
+        finally:
+            del os.environ[_SHARED]
+            server.stop()
+
+
 def stop_server() -> None:
-    """Stop the fork server, and kill what is left of its programs; the next program starts another one."""
+    """Stop the fork server, if it is ours, and kill what is left of its programs; the next program starts another."""
     global _server
     if _server is not None:
         _server.stop()
         _server = None
+
+
+def _connected(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    return connection
 
 
 class Program:
@@ -74,6 +117,7 @@ class Program:
         stderr: int | IO[Any] | None = None,
         text: bool = False,
         start_new_session: bool = False,
+        cwd: Path | None = None,
     ) -> None:
         self.args = list(arguments)
         self.returncode: int | None = None
@@ -82,7 +126,7 @@ class Program:
         request = {
             "arguments": list(map(str, arguments)),
             "environment": dict(os.environ if env is None else env),
-            "directory": str(Path.cwd()),
+            "directory": str(cwd or Path.cwd()),
             "start_new_session": start_new_session,
         }
         try:
@@ -152,10 +196,10 @@ class Program:
 
 
 def run(
-    arguments: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 60
+    arguments: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 60, cwd: Path | None = None
 ) -> CompletedProcess[str]:
     """Run a program to its end, and return what it wrote; nothing comes from its standard input."""
-    with Program(arguments, env=env, stdout=PIPE, stderr=PIPE, text=True) as program:
+    with Program(arguments, env=env, stdout=PIPE, stderr=PIPE, text=True, cwd=cwd) as program:
         output, errors = program.communicate(timeout)
     assert program.returncode is not None
     return CompletedProcess(program.args, program.returncode, output, errors)
@@ -164,7 +208,7 @@ def run(
 def _started() -> _ForkServer:
     global _server
     if _server is None:
-        _server = _ForkServer()
+        _server = _ForkServer.of_this_run()
     return _server
 
 
