@@ -12,9 +12,7 @@ from typing import Any
 import pytest
 from strands import Agent
 
-from strands_session_log import Delta, LiveTokens, Recorded, SessionLog, ValkeySessionManager, errors, events
-from strands_session_log.codec.delta import Line
-from strands_session_log.live import publisher
+from strands_session_log import Delta, LiveTokens, Recorded, SessionLog, ValkeySessionManager, errors
 from strands_session_log.testing.model import ScriptedModel
 from support import FaultProxy, Keyspace, wait_until
 from support.following import SOON, collecting, taken
@@ -316,34 +314,6 @@ def test_a_client_that_decodes_can_publish_and_follow(make_client: Callable[...,
         heard(live, WORDS[:12])
         agent.model.say(100)
         until_recorded(live)
-
-
-class CountedTime:
-    """The clock of a publisher, which goes on by itself only while it waits."""
-
-    def __init__(self) -> None:
-        self.now, self.pauses = 100.0, list[float]()
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.now += seconds
-
-
-def test_what_is_said_slowly_waits_for_nothing_and_what_is_said_fast_for_a_batch(
-    session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = CountedTime()
-    monkeypatch.setattr(publisher, "time", clock)
-    session_log.append("s", events.Custom("custom.note", {}))
-    ours = publisher.Publisher(session_log._events, "s", interval=4.0)
-    for since in (0.0, 3.0, 9.0):
-        clock.now += since
-        ours.publish(Line("text", "default", "m", 0, 0, "", "word "))
-        assert ours.flush(20)
-    assert clock.pauses == [4.0, 1.0, 0.0]
 
 
 def test_without_a_session_nothing_is_published(session_log: SessionLog) -> None:

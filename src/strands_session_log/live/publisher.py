@@ -1,25 +1,26 @@
-"""The thread that publishes what agents say, a little at a time; it never holds up the agent."""
+"""What the agents of a session say, published a little at a time; it never holds up the agent."""
 
 from __future__ import annotations
 
 import atexit
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Condition
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 from ..codec.delta import DISCARDED, END, INPUT, LIVE_MS, REASONING, TEXT, Delta, Line, delta
-from ..concurrency import WorkerThread
 from ..encryption import sealed_piece, without_text
 from ..errors import CorruptEntryError
 from ..errors.quoting import described
 from ..event_log import EventLog
 from ..event_log.reader import fetch
-from ..scripts.live import LiveReply, publish
+from ..scripts.live import LiveReply, call, reply_of
+from ..server import Call
+from .sender import Sending, sender_for
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,6 @@ _STAYING = 10_000
 """How many pieces stay in the stream, about."""
 _PAUSE = 1.0
 """For how many seconds a server that did not answer is left alone; what is said meanwhile waits, or is lost."""
-_IDLE = 5.0
 _AT_EXIT = 1.0
 """For how many seconds the end of the process waits for the next batch: watchers should hear that a message ended."""
 _JOINED = (TEXT, REASONING, INPUT)
@@ -167,17 +167,18 @@ class Publisher:
     """
 
     def __init__(self, log: EventLog, session_id: str, interval: float) -> None:
-        self._store, self._cipher = log.store.with_retry_for(0), log.cipher
+        self.store, self._cipher = log.store.with_retry_for(0), log.cipher
         self._session_id, self._interval = session_id, interval
         self._keys = log.keyspace.session(session_id)
-        self._published, self._dropped, self._last_error, self._sent_at = 0, 0, "", 0.0
+        self._published, self._dropped, self._last_error = 0, 0, ""
+        self._sent_at = self._not_before = 0.0
         self._reset()
         _open.add(self)
 
     def _reset(self) -> None:
-        self._thread, self._changed = WorkerThread("session-log-live"), Condition()
+        self._sender, self._changed = sender_for(self.store.client), Condition()
         self._pieces: list[_Piece] = []
-        self._characters = 0
+        self.characters = 0
         self._forgets = self._is_busy = False
         self._agents: list[str] = []
         self._messages: dict[str, _Progress] = {}
@@ -193,9 +194,9 @@ class Publisher:
         with self._own_lock():
             progress = self._messages.setdefault(line.message, _Progress())
             progress.is_whole = progress.is_whole or line.kind in (END, DISCARDED)
-            if self._characters + len(line.text) > _MOST_CHARACTERS:
+            if self.characters + len(line.text) > _MOST_CHARACTERS:
                 return self._lose([line])
-            self._characters += len(line.text) + _LEAST
+            self.characters += len(line.text) + _LEAST
             if not (self._pieces and self._pieces[-1].takes(line)):
                 self._pieces.append(_Piece(line))
             return self._start()
@@ -204,7 +205,7 @@ class Publisher:
         """Take back what was published, and what waits to be; tried until it is done."""
         with self._own_lock():
             self._lose(piece.line for piece in self._pieces)
-            self._pieces, self._characters, self._forgets = [], 0, True
+            self._pieces, self.characters, self._forgets = [], 0, True
             self._start()
 
     def discard_left_open(self, agent: str) -> None:
@@ -224,49 +225,45 @@ class Publisher:
 
     def _own_lock(self) -> Condition:
         """Not that of the process this one was forked from, which its thread may have held."""
-        if self._thread.is_elsewhere:
+        if self._sender.is_elsewhere:
             self._reset()
         return self._changed
 
     def _start(self) -> None:
+        """Have what waits sent in its time; if something is on its way, look again when that is over."""
+        if self._is_busy:
+            return
+        are_begun = all(self._messages[piece.line.message].since is not None for piece in self._pieces)
+        at = (self._sent_at if are_begun else time.monotonic()) + self._interval
         try:
-            self._thread.start(self._run)
+            self._sender.schedule(self, max(at, self._not_before))
         except RuntimeError as error:
             # No more threads, or the interpreter ends: the agent must not hear of it.
             self.fail(error)
-        self._changed.notify_all()
 
     def fail(self, error: Exception) -> None:
         """Count what could not even be heard."""
         self._dropped += 1
         self._last_error = f"{type(error).__name__}: {error}"
 
-    def _run(self) -> None:
-        while (pause := self._await()) is not None:
-            time.sleep(pause)
-            batch, self._sent_at = self._take(), time.monotonic()
-            try:
-                self._send(batch)
-            except Exception as error:
-                self._give_up(batch, error)
-            with self._changed:
-                self._is_busy = False
-                self._changed.notify_all()
-
-    def _await(self) -> float | None:
-        """Wait for something to publish; returns for how many seconds to wait for more, None after a while without."""
+    def sending(self) -> Sending:
+        """See `LiveSource.sending`."""
+        batch, self._sent_at = self._take(), time.monotonic()
+        try:
+            yield from self._publishing(batch)
+        except Exception as error:
+            self._give_up(batch, error)
         with self._changed:
-            if not self._changed.wait_for(lambda: self._has_work, _IDLE):
-                self._thread.rest()
-                return None
-            are_begun = all(self._messages[piece.line.message].since is not None for piece in self._pieces)
-            return max(0.0, self._sent_at + self._interval - time.monotonic()) if are_begun else self._interval
+            self._is_busy = False
+            if self._has_work:
+                self._start()
+            self._changed.notify_all()
 
     def _take(self) -> _Batch:
         """What is to be published now. A message that was whole before anybody heard of it is read in the log."""
         with self._changed:
             pieces, forgets, agents = self._pieces, self._forgets, self._agents
-            self._pieces, self._characters, self._forgets, self._agents, self._is_busy = [], 0, False, [], True
+            self._pieces, self.characters, self._forgets, self._agents, self._is_busy = [], 0, False, [], True
             for message in list(self._messages)[:-_REMEMBERED]:
                 del self._messages[message]
             lines = [piece.whole for piece in pieces if self._is_of_interest(piece.line.message)]
@@ -281,20 +278,21 @@ class Publisher:
         progress.number += 1
         return line._replace(sequence=progress.number)
 
-    def _send(self, batch: _Batch) -> None:
+    def _publishing(self, batch: _Batch) -> Sending:
         ends = self._ends(batch.agents)
         for _ in range(_LOOKS):
-            said = [*ends, *self._placed(batch.lines)]
+            said = [*ends, *(yield from self._placed(batch.lines))]
             if not (said or batch.forgets):
                 return
             known = self._known
-            if self._tell(said, batch.forgets).known == known or not known.life:
+            look = yield from self._telling(said, batch.forgets)
+            if look.known == known or not known.life:
                 self._published += len(said)
                 self._last_error = ""
                 return
         raise _Unsettled("something of the session was erased each time")
 
-    def _placed(self, lines: Sequence[Line]) -> list[tuple[Line, int]]:
+    def _placed(self, lines: Sequence[Line]) -> Generator[Call, Any, list[tuple[Line, int]]]:
         """Each with where the session stood when its message began.
 
         The session is asked before the first piece is published. The answer counts if the message was not whole by
@@ -303,7 +301,7 @@ class Publisher:
         """
         begun = {line.message for line in lines if self._messages[line.message].since is None}
         if begun:
-            look = self._tell([], False)
+            look = yield from self._telling([], False)
             with self._changed:
                 for progress in (self._messages[message] for message in begun):
                     progress.life, progress.since = look.known.life, look.revision
@@ -312,11 +310,12 @@ class Publisher:
         placed = ((line, self._messages[line.message].stands_at(line)) for line in lines)
         return [(line, since) for line, since in placed if since is not None]
 
-    def _tell(self, said: Iterable[tuple[Line, int]], forgets: bool) -> _Look:
+    def _telling(self, said: Iterable[tuple[Line, int]], forgets: bool) -> Generator[Call, Any, _Look]:
         """Publish, unless the session is not as it is known to be."""
         pieces = ((*sealed_piece(self._cipher, self._session_id, line), since) for line, since in said)
-        to, known, stay = (self._store, self._session_id), self._known, (LIVE_MS, _STAYING)
-        reply = publish(*to, pieces, known=known, stay=stay, forgets=forgets, is_encrypted=self._cipher.is_active)
+        of, known, stay = (self.store.keyspace, self._session_id), self._known, (LIVE_MS, _STAYING)
+        answer = yield call(*of, pieces, known=known, stay=stay, forgets=forgets, is_encrypted=self._cipher.is_active)
+        reply = reply_of(self._session_id, answer)
         if reply is None:
             raise _NoSession("there is no such session yet, or any more")
         look = _Look.of(reply, time.monotonic())
@@ -350,7 +349,7 @@ class Publisher:
 
     def _newest_first(self) -> Iterator[Delta]:
         end = "+"
-        while page := fetch(self._store, self._keys.live, end, "-", _PAGE, b"XREVRANGE"):
+        while page := fetch(self.store, self._keys.live, end, "-", _PAGE, b"XREVRANGE"):
             for entry in page:
                 # Nothing is promised of pieces that others wrote.
                 with suppress(CorruptEntryError):
@@ -367,7 +366,7 @@ class Publisher:
             self._dropped += len(batch.lines)
             self._forgets = self._forgets or (batch.forgets and not isinstance(error, _NoSession))
         if not isinstance(error, _NoSession):
-            time.sleep(_PAUSE)
+            self._not_before = time.monotonic() + _PAUSE
 
     def _lose(self, lines: Iterable[Line]) -> None:
         """A number that is missing tells that something is."""

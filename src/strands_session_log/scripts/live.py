@@ -1,14 +1,14 @@
-"""The script that publishes what is being said, as a function."""
+"""The script that publishes what is being said: its call, and what it answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import SessionEncryptedError
-from ..server import Argument, Store, text
-from . import LIVE
+from ..keys import Keyspace
+from ..server import Argument, Call, text
 
 
 class LiveReply(NamedTuple):
@@ -27,38 +27,39 @@ class LiveReply(NamedTuple):
     deleted_ago: float | None
 
 
-def publish(
-    store: Store,
+def call(
+    keyspace: Keyspace,
     session_id: str,
-    pieces: Iterator[Sequence[Argument]],
+    pieces: Iterable[Sequence[Argument]],
     *,
     known: tuple[str, str],
     stay: tuple[int, int],
     forgets: bool,
     is_encrypted: bool,
-) -> LiveReply | None:
-    """Publish pieces of what is being said, if the session is the one that is known.
+) -> Call:
+    """The call of `LIVE` that publishes pieces of what is being said, if the session is the one that is known.
 
     Args:
-        store: Where.
+        keyspace: That of the session.
         session_id: The session.
         pieces: Each with its kind, agent, message, sequence, block, tool use id, text, and the revision it follows.
         known: Its life and what of it was erased; empty for any.
         stay: For how many milliseconds a piece stays, and how many stay, about.
         forgets: Whether what is there goes first.
         is_encrypted: Whether the text of the pieces is encrypted.
+    """
+    keys, how = keyspace.session(session_id), f"{int(forgets)}{int(is_encrypted)}"
+    arguments: list[Argument] = [*stay, how, session_id, *known]
+    arguments += chain.from_iterable(pieces)
+    return (keys.head, keys.live, keys.tombstones), arguments
 
-    Returns:
-        None where there is no session.
+
+def reply_of(session_id: str, reply: Any) -> LiveReply | None:
+    """What the server answers it; None where there is no session.
 
     Raises:
         SessionEncryptedError: When content of the session is encrypted, and the text of the pieces is not.
     """
-    keys = store.keyspace.session(session_id)
-    how = f"{int(forgets)}{int(is_encrypted)}"
-    arguments: list[Argument] = [*stay, how, session_id, *known]
-    arguments += chain.from_iterable(pieces)
-    reply = store.run(LIVE, (keys.head, keys.live, keys.tombstones), arguments)
     if reply is None:
         return None
     if reply == b"sealed":

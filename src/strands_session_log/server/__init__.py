@@ -16,7 +16,7 @@ from .leases import release
 from .outage import Outage
 from .replies import number, pairs, record, text
 from .routing import Client, source_of
-from .script import Argument, LuaScript
+from .script import Argument, Call, LuaScript
 from .store import Command, ScriptCall, Store
 from .urls import SCHEMES, key_file_of, key_store_of, masked, subject_key_file_of
 from .urls import parse as parse_url
@@ -27,6 +27,7 @@ __all__ = [
     "AnyClient",
     "Argument",
     "BlockingConnection",
+    "Call",
     "Client",
     "Command",
     "Durability",

@@ -11,6 +11,7 @@ from valkey import exceptions as driver
 from .errors import ANSWERED_WITHIN
 from .replies import pairs
 from .routing import Client
+from .script import Argument
 from .timed import answered_within
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class BlockingConnection:
             self._connection.disconnect()
         self._pool.release(self._connection)
 
-    def read(self, positions: Mapping[str, str], count: int) -> list[tuple[str, Any]]:
+    def read(self, positions: Mapping[bytes, bytes], count: int) -> list[tuple[bytes, Any]]:
         """Wait for what follows positions in streams, at most for a second.
 
         Args:
@@ -57,8 +58,7 @@ class BlockingConnection:
             count: How many entries of a stream at most.
         """
         where = (*positions, *positions.values())
-        reply = self._ask("XREAD", "COUNT", count, "BLOCK", self._block_ms, "STREAMS", *where)
-        return [(key.decode(), entries) for key, entries in pairs(reply)]
+        return pairs(self._ask("XREAD", "COUNT", count, "BLOCK", self._block_ms, "STREAMS", *where))
 
     def unblock(self) -> bool:
         """End the read that waits, from another thread; False if none waits yet, or it must not be ended."""
@@ -82,7 +82,7 @@ class BlockingConnection:
         except driver.NoPermissionError:
             return None
 
-    def _ask(self, *command: str | int) -> Any:
+    def _ask(self, *command: Argument) -> Any:
         self._is_asked = True
         with answered_within(ANSWERED_WITHIN):
             self._connection.send_command(*command)

@@ -221,6 +221,11 @@ class Store:
         apart = told_apart if is_lenient else raised
         return with_retries(lambda: apart(script.each(self.client, calls)), self.retry_for, self._within)
 
+    def run_each(self, script: LuaScript, calls: Sequence[Call]) -> list[Any]:
+        """The same; in place of a reply stands, as ours, whatever error the server answers."""
+        replies = with_retries(partial(script.each, self.client, calls), self.retry_for, self._within)
+        return [as_ours(reply) if isinstance(reply, Exception) else reply for reply in replies]
+
     def run_and_wait(
         self, script: LuaScript, keys: Sequence[str], arguments: Sequence[Argument], session_id: str
     ) -> Any:

@@ -41,6 +41,7 @@ class BlockingReader:
         self.pages: Hashable = (self, "pages")
         self._lock, self._stopped = Lock(), Event()
         self._live: dict[StreamCursor[Any], None] = {}
+        self._asked: dict[bytes, _Asked] | None = None
         self._thread = WorkerThread("session-log-tail")
         self._is_stale = False
         self._connection: BlockingConnection | None = None
@@ -50,13 +51,14 @@ class BlockingReader:
         """Wait for what comes after the position of a cursor; `wake` lets it begin before the running read ends."""
         with self._lock:
             self._live[cursor] = None
-            self._is_stale = True
+            self._asked, self._is_stale = None, True
             self._thread.start(self._run)
 
     def remove(self, cursor: StreamCursor[Any]) -> None:
         """Leave a cursor alone from now on, if it is here."""
         with self._lock:
             self._live.pop(cursor, None)
+            self._asked = None
 
     @property
     def live(self) -> Sequence[StreamCursor[Any]]:
@@ -75,7 +77,7 @@ class BlockingReader:
         """Forget all of them, and let the thread end."""
         with self._lock:
             self._live.clear()
-            self._is_stale = True
+            self._asked, self._is_stale = None, True
         self._stopped.set()
 
     def join(self, timeout: float) -> bool:
@@ -109,35 +111,37 @@ class BlockingReader:
     def _serve(self) -> None:
         """Read until nobody waits any more."""
         with self._store.blocking_connection(self._key) as connection:
-            self._connection = connection
+            self._connection, self._asked = connection, None
             try:
                 while asked := self._ask():
-                    reply = connection.read(_positions(asked), self._count(len(asked)))
+                    positions = {key: one.position for key, one in asked.items()}
+                    reply = connection.read(positions, self._count(len(asked)))
                     self._outage.over(self)
                     self._hear(asked, reply)
             finally:
                 self._connection = None
 
-    def _ask(self) -> Mapping[str, list[StreamCursor[Any]]]:
-        """Who waits for what."""
-        asked: dict[str, list[StreamCursor[Any]]] = {}
+    def _ask(self) -> Mapping[bytes, _Asked]:
+        """Who waits for what: the same as before, unless somebody came or went."""
         with self._lock:
             self._is_stale = False
-            for cursor in self._live:
-                asked.setdefault(cursor.key, []).append(cursor)
-        return asked
+            if self._asked is None:
+                by_key = dict[str, list[StreamCursor[Any]]]()
+                for cursor in self._live:
+                    by_key.setdefault(cursor.key, []).append(cursor)
+                self._asked = {key.encode(): _Asked(cursors) for key, cursors in by_key.items()}
+            return self._asked
 
     def _count(self, streams: int) -> int:
         return max(1, min(_MOST_ENTRIES, _READ_BYTES // (streams * self._largest)))
 
-    def _hear(
-        self, asked: Mapping[str, Sequence[StreamCursor[Any]]], reply: Iterable[tuple[str, Sequence[RawEntry]]]
-    ) -> None:
+    def _hear(self, asked: Mapping[bytes, _Asked], reply: Iterable[tuple[bytes, Sequence[RawEntry]]]) -> None:
         largest = 1
         for key, entries in reply:
             largest = max(largest, *map(size_of, entries))
-            for cursor in asked[key]:
+            for cursor in asked[key].cursors:
                 self._give(cursor, entries)
+            asked[key].move()
         self._largest = max(largest, self._largest // 2)
 
     def _give(self, cursor: StreamCursor[Any], entries: Sequence[RawEntry]) -> None:
@@ -147,6 +151,7 @@ class BlockingReader:
             standing = _taken(cursor, entries)
             if standing is not CursorState.LIVE:
                 del self._live[cursor]
+                self._asked = None
         if standing in (CursorState.BEHIND, CursorState.CLOSED):
             self._hand_back(cursor)
 
@@ -158,6 +163,7 @@ class BlockingReader:
         with self._lock:
             live = list(self._live)
             self._live.clear()
+            self._asked = None
         return live
 
     def _fail(self, error: Exception) -> None:
@@ -170,10 +176,21 @@ class BlockingReader:
             self._hand_back(cursor)
 
 
-def _positions(asked: Mapping[str, Sequence[StreamCursor[Any]]]) -> Mapping[str, str]:
-    """Where to read on; of several readers of one stream the last is asked for, the others pass over what they have."""
-    lowest = {key: min(cursor.position for cursor in cursors) for key, cursors in asked.items()}
-    return {key: f"{ms}-{number}" for key, (ms, number) in lowest.items()}
+class _Asked:
+    """Those who wait for one stream, and where it is read on.
+
+    Of several the last is asked for; the others pass over what they have.
+    """
+
+    __slots__ = ("cursors", "position")
+
+    def __init__(self, cursors: Sequence[StreamCursor[Any]]) -> None:
+        self.cursors = cursors
+        self.move()
+
+    def move(self) -> None:
+        """Note where they are now."""
+        self.position = b"%d-%d" % min(cursor.position for cursor in self.cursors)
 
 
 def _taken(cursor: StreamCursor[Any], entries: Sequence[RawEntry]) -> CursorState:
