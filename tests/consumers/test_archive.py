@@ -22,6 +22,7 @@ from strands_session_log_consumers.archive.settings import ArchiveSettings
 from strands_session_log_consumers.archive.store import FileStore
 from strands_session_log_consumers.archive.sweep import Sweep
 from support import Keyspace
+from support.full_disk import without_room
 
 AT_ONCE = ArchiveSettings(idle=0)
 DROP = ArchiveSettings(idle=0, drop=True)
@@ -495,6 +496,16 @@ def test_one_session_that_the_store_refuses_keeps_no_other(session_log: SessionL
     directory.files = Choosy(directory.files.shown, ["a", "b", "c", "d"])
     with pytest.raises(errors.ArchiveUnavailableError, match="Access Denied"):
         swept(session_log, directory, DROP)
+
+
+def test_a_session_too_large_for_the_disk_keeps_no_other(session_log: SessionLog, directory: SessionArchive) -> None:
+    session_log.append("large", events.Custom("custom.note", {"said": os.urandom(200_000).hex()}))
+    say(session_log, "s")
+    with without_room(150_000):
+        found = {one.session_id: one for one in Sweep(session_log, directory, AT_ONCE).run()}
+    assert (found["large"].outcome, found["s"].outcome) == (Outcome.FAILED, Outcome.ARCHIVED)
+    assert "cannot be used: File too large" in found["large"].why
+    assert swept(session_log, directory) == {"large": Outcome.ARCHIVED}
 
 
 def test_a_password_in_the_url_is_not_shown(tmp_path: Path) -> None:

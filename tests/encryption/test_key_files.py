@@ -5,11 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import resource
 import shutil
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +15,8 @@ import pytest
 from strands_session_log import KeyDirectory, LocalKeys, WrappedKeys, errors
 from strands_session_log.encryption import wrapped
 from strands_session_log.encryption.records import KeyRecord
+from support.full_disk import without_room
 from support.killing import killed_at_each_step
-
-
-@contextmanager
-def without_room(most: int) -> Iterator[None]:
-    """No file can be larger than that, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from enum import Enum
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import BinaryIO, NamedTuple, cast
 
 from strands_session_log import Anchor, SessionLog, check_forks, drop_archived
@@ -110,6 +110,11 @@ class Archiver:
             return Archived(session_id, Outcome.MOVED, why=str(error))
         except ArchivedCopyError as error:
             return Archived(session_id, Outcome.FAILED, why=str(error))
+        except OSError as error:
+            if isinstance(error, SessionLogError):
+                raise
+            # A session that is too large for the place where its bundle is written first keeps no other.
+            return Archived(session_id, Outcome.FAILED, why=f"{gettempdir()} cannot be used: {error.strerror or error}")
 
     def _archive_as_it_stands(self, session_id: str, drop: bool) -> Archived:
         anchor = self._log.anchor(session_id)
