@@ -17,6 +17,7 @@ from strands_session_log import SessionLog
 from support import Cluster, FaultProxy, Keyspace, ServerUnavailable, programs
 from support.chosen import DEFAULT, HELP, Chosen, chosen_server, fresh_server
 from support.clients import Client, open_client
+from support.collecting import import_share
 from support.command_line import Run, runner, write_session
 from support.junk import TURN
 from support.leftovers import Leftovers
@@ -53,9 +54,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
     """Tests and what they import stay to the end: whoever looks for garbage need not look there, again and again."""
     gc.disable()
+    import_share(session.config)
     try:
         return (yield)
     finally:

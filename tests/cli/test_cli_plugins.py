@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+
+from support import programs
+from support.programs import COMMAND_LINE
 
 WORKING = '''
 from strands_session_log.cli.api import JsonOption
@@ -47,8 +48,7 @@ def session_log_command(tmp_path: Path) -> Callable[..., Any]:
 
     def run(*arguments: str) -> Any:
         environment = {**os.environ, "PYTHONPATH": str(tmp_path), "COLUMNS": "200"}
-        command = [sys.executable, "-m", "strands_session_log.cli", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        return programs.run([*COMMAND_LINE, *arguments], env=environment)
 
     return run
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from support.sampling import sampled
+
 PROGRAM = """
 import sys
 from strands_session_log.cli import main
@@ -40,7 +42,7 @@ def test_what_asks_no_server_loads_neither_the_log_nor_the_driver(
     assert not found & {"strands", "opentelemetry", "valkey.client", "prometheus_client", f"{OURS}event_log"}
 
 
-@pytest.mark.parametrize("command", ["--help", "sessions", "verify --all", "anchor", "doctor", "groups"])
+@pytest.mark.parametrize("command", sampled(("--help", "sessions", "verify --all", "anchor", "doctor", "groups"), 3))
 def test_no_command_but_the_demo_loads_strands(log: object, environment: Mapping[str, str], command: str) -> None:
     assert log
     found = imported(environment, *command.split())

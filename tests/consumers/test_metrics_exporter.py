@@ -25,6 +25,7 @@ from strands_session_log_consumers.metrics.settings import Settings
 from support import ValkeyliteServer, talking, troubles
 from support.exporting import ExporterProcess
 from support.programs import COMMAND_LINE, Program, run
+from support.sampling import sampled
 from support.troubles import Trouble
 from support.waiting import wait_until
 
@@ -288,7 +289,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(server_url: str, session_log: 
     assert ended.stderr == f"session-log: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
 
 
-@pytest.mark.parametrize("module", ["prometheus_client", "waitress"])
+@pytest.mark.parametrize("module", sampled(["prometheus_client", "waitress"], 2))
 def test_without_its_extra_it_says_what_to_install(
     server_url: str, session_log: SessionLog, tmp_path: Path, module: str
 ) -> None:

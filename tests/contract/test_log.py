@@ -8,6 +8,9 @@ import valkey
 from strands_session_log import SessionLog
 from strands_session_log.testing.contract import LogContract
 
+ALIKE = pytest.mark.exhaustive
+"""What sets this client apart, one of the default run has, too: with something else, or where it matters more."""
+
 
 class TestLogOfPlainClient(LogContract):
     @pytest.fixture
@@ -15,12 +18,14 @@ class TestLogOfPlainClient(LogContract):
         return SessionLog(make_client(), namespace)  # type: ignore[arg-type]
 
 
+@ALIKE
 class TestLogOfDecodingClient(LogContract):
     @pytest.fixture
     def log(self, make_client: Callable[..., object], namespace: str) -> SessionLog:
         return SessionLog(make_client(decode_responses=True), namespace)  # type: ignore[arg-type]
 
 
+@ALIKE
 class TestLogOfResp3Client(LogContract):
     @pytest.fixture
     def log(self, make_client: Callable[..., object], namespace: str) -> SessionLog:
@@ -55,6 +60,7 @@ class TestLogOfPoolOfTwo(LogContract):
         return SessionLog(make_client(max_connections=fewest_connections(server_url)), namespace)  # type: ignore[arg-type]
 
 
+@ALIKE
 class TestLogOfBlockingPoolOfTwo(LogContract):
     """Who needs a third connection waits for one."""
 
@@ -69,6 +75,7 @@ class TestLogOfBlockingPoolOfTwo(LogContract):
         pool.disconnect()
 
 
+@ALIKE
 class TestLogOfClientThatDecodesAnotherEncoding(LogContract):
     @pytest.fixture
     def log(self, make_client: Callable[..., object], server_url: str, namespace: str) -> SessionLog:

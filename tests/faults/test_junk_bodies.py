@@ -57,13 +57,14 @@ FOLDED_ALIKE = ("agent.updated", "message.redacted", "multi_agent.updated")
 
 
 def junk_of(type_: str) -> Iterator[tuple[str, Any]]:
-    """Every field with all junk; those deep inside, and those of types that are folded alike, with some of it."""
+    """Each day every other field with any junk; fewer of those deep inside, and of types that are folded alike."""
     shape = SHAPES.get(type_, {})
     for number, (name, junk) in enumerate(JUNK.items()):
         if junk is not MISSING:
             yield f"all of it {name}", junk
         for path in paths_in(shape, 5):
-            if not EVERY_WAY and (len(path) > 2 or type_ in FOLDED_ALIKE) and (number + len(path)) % 5:
+            every = 1 if EVERY_WAY else 5 if len(path) > 2 or type_ in FOLDED_ALIKE else 2
+            if (number + len(path) + TURN) % every:
                 continue
             yield f"{'.'.join(map(str, path))} {name}", with_junk(shape, path, junk)
 

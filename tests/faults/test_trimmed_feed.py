@@ -110,7 +110,7 @@ def test_what_others_have_settled_and_was_trimmed_is_no_gap(make_client: Callabl
         told([0], "only")
         next(one).ack(confirm=True)
         with Subscriber(log, "g", batch=1, in_flight=1) as other:
-            for number in range(1, 60):
+            for number in range(1, 30):
                 told([number], "only")
                 wait_until(lambda: one._consumer.channel or other._consumer.channel, "a delivery")
                 next(one if one._consumer.channel else other).ack(confirm=True)

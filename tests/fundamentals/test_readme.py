@@ -9,13 +9,12 @@ import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from strands_session_log import SessionLog, Subscriber
+from support import programs
 from support.command_line import runner, write_session
 
 README = Path(__file__).parents[2] / "README.md"
@@ -57,8 +56,9 @@ def commands_of(page: Path) -> list[list[str]]:
 
 def run_as_program(code: str, directory: Path) -> str:
     """What it prints, run where there is nothing but it."""
-    called = [sys.executable, "-c", code]
-    return subprocess.run(called, cwd=directory, capture_output=True, text=True, check=True, timeout=100).stdout
+    done = programs.run(["-c", code], cwd=directory, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_readme_runs_as_it_stands_in_a_directory_of_its_own(

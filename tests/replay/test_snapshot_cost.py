@@ -16,6 +16,7 @@ from strands_session_log.snapshot.parts import FACTOR, GAP, held_spans
 from strands_session_log.snapshot.segments import records_of
 from strands_session_log.testing.model import ScriptedModel
 from support.clients import client_of
+from support.sampling import sampled
 
 SMALL = SnapshotSettings(threshold=16, segment=64, points=4, spacing=64)
 
@@ -102,7 +103,7 @@ class TestWhatAResumeLoads:
         assert again.state.agents["a"].window[-1] == said(19).data["message"]
         assert not again.cost(SMALL).has_absent
 
-    @pytest.mark.parametrize("seed", range(6))
+    @pytest.mark.parametrize("seed", sampled(range(6), 3))
     def test_it_is_at_most_about_twice_what_is_held_whatever_happened(self, log: SessionLog, seed: int) -> None:
         rnd, count, session = random.Random(seed), 0, "s"
         log.append("s", [removed(0), removed(0, "b")])

@@ -132,7 +132,7 @@ PLACES: dict[str, Callable[[], Any]] = {
 }
 
 
-PRINCIPAL = ("valkey", "cluster", "mutual-tls")
+PRINCIPAL = ("valkey", "cluster")
 """Those of the default run; in the others the way to the server differs, or the server is an older one."""
 
 

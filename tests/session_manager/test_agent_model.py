@@ -158,6 +158,6 @@ def test_every_life_of_an_agent_is_told_as_it_was(session_log: SessionLog) -> No
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=40, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=20, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

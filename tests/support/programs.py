@@ -117,6 +117,7 @@ class Program:
         stderr: int | IO[Any] | None = None,
         text: bool = False,
         start_new_session: bool = False,
+        cwd: Path | None = None,
     ) -> None:
         self.args = list(arguments)
         self.returncode: int | None = None
@@ -125,7 +126,7 @@ class Program:
         request = {
             "arguments": list(map(str, arguments)),
             "environment": dict(os.environ if env is None else env),
-            "directory": str(Path.cwd()),
+            "directory": str(cwd or Path.cwd()),
             "start_new_session": start_new_session,
         }
         try:
@@ -195,10 +196,10 @@ class Program:
 
 
 def run(
-    arguments: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 60
+    arguments: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 60, cwd: Path | None = None
 ) -> CompletedProcess[str]:
     """Run a program to its end, and return what it wrote; nothing comes from its standard input."""
-    with Program(arguments, env=env, stdout=PIPE, stderr=PIPE, text=True) as program:
+    with Program(arguments, env=env, stdout=PIPE, stderr=PIPE, text=True, cwd=cwd) as program:
         output, errors = program.communicate(timeout)
     assert program.returncode is not None
     return CompletedProcess(program.args, program.returncode, output, errors)

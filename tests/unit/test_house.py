@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,11 @@ LONGER = {
 }
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT)).partition("/")[2]
 
@@ -38,7 +44,7 @@ def test_a_module_has_one_subject_in_at_most_400_lines() -> None:
 
 
 def test_no_class_name_stands_twice() -> None:
-    nodes = (node for path in MODULES for node in ast.walk(ast.parse(path.read_text())))
+    nodes = (node for path in MODULES for node in nodes_of(path))
     classes = (node for node in nodes if isinstance(node, ast.ClassDef))
     counted = Counter(node.name for node in classes if not node.name.startswith("_"))
     assert {name for name, count in counted.items() if count > 1} == set(), "give it a name of its own"
@@ -50,7 +56,7 @@ def imports_of(path: Path) -> set[str]:
     if path.name != "__init__.py":
         package.pop()
     found = set[str]()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 
+@pytest.mark.exhaustive
 def test_the_site_builds_and_every_link_in_it_leads_somewhere(tmp_path: Path) -> None:
     build = [
         sys.executable,

@@ -42,6 +42,7 @@ def resident(viewer: ViewerProcess) -> int:
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_a_thousand_views_leave_its_memory_as_it_was(viewer: ViewerProcess) -> None:
