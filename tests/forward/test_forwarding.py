@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -97,6 +98,14 @@ def test_what_was_said_is_sent_only_on_demand(log: SessionLog, receiver: Webhook
     with forwarding(log, receiver.url, replace(QUICK, content=False)):
         wait_until(lambda: receiver.taken, "the event")
     assert b"a secret" not in receiver.taken[0].body
+
+
+def test_a_request_that_its_sender_gave_up_on_the_way_is_none_to_the_receiver(receiver: WebhookReceiver) -> None:
+    with socket.create_connection((HOST, receiver.port)) as sender:
+        sender.sendall(b"POST /hook HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\nhalf")
+        sender.shutdown(socket.SHUT_WR)
+        assert sender.recv(1) == b""
+    assert receiver.asked == receiver.taken == []
 
 
 @pytest.mark.parametrize("way", WAYS)

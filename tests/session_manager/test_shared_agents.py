@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
-import sys
 import threading
 import weakref
 from itertools import pairwise
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from strands.types.exceptions import SessionException  # noqa: E402
 from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager  # noqa: E402
 from strands_session_log.lifecycle.compat import hook_event  # noqa: E402
 from strands_session_log.testing.model import ScriptedModel  # noqa: E402
+from support.programs import Program  # noqa: E402
 from support.strands_agents import call, happened  # noqa: E402
 from support.waiting import wait_until, wait_until_collected  # noqa: E402
 
@@ -332,9 +332,7 @@ def test_a_swarm_that_was_stopped_and_resumed_elsewhere_overwrites_nothing_when_
 ) -> None:
     ready, again = tmp_path / "ready", tmp_path / "again"
     arguments = [server_url, session_log.namespace, str(ready), str(again)]
-    with subprocess.Popen(
-        [sys.executable, "-c", SWARM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with Program(["-c", SWARM, *arguments], stdout=PIPE, stderr=PIPE, text=True) as process:
         wait_until(ready.exists, "its second node to be at work")
         process.send_signal(signal.SIGSTOP)
         try:
@@ -346,9 +344,9 @@ def test_a_swarm_that_was_stopped_and_resumed_elsewhere_overwrites_nothing_when_
             again.touch()
         finally:
             process.send_signal(signal.SIGCONT)
-        output, _ = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=30)
     assert process.returncode != 0
-    assert "multi_agent 'w'" in output
+    assert "multi_agent 'w'" in errors
     assert session_log.state("s").multi_agents["w"] == newest
     assert "Fresh." in str(newest)
     assert session_log.verify("s").ok
