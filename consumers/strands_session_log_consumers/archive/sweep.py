@@ -19,8 +19,8 @@ from strands_session_log.errors import (
 )
 
 from .archiver import Archived, Archiver, Outcome
+from .bundles import ArchivedBundles
 from .records import ArchivedName, hash_of
-from .session_archive import SessionArchive
 from .settings import ArchiveSettings
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Sweep:
     def __init__(
         self,
         log: SessionLog,
-        archive: SessionArchive,
+        archive: ArchivedBundles,
         settings: ArchiveSettings,
         is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:
