@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .server import Durability, Finding, ServerReport
     from .session_log import (
         Archive,
+        ArchivedCopy,
         CurrentRun,
         EditedFork,
         ErasurePlan,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         RetentionReport,
         RetentionStep,
         RunLease,
+        SearchableArchive,
         ServerInspection,
         SessionCost,
         SessionLog,
@@ -119,6 +121,7 @@ __all__ = [
     "AgentState",
     "Anchor",
     "Archive",
+    "ArchivedCopy",
     "Audited",
     "BundleReport",
     "BundleSummary",
@@ -176,6 +179,7 @@ __all__ = [
     "RetentionStep",
     "Role",
     "RunLease",
+    "SearchableArchive",
     "ServerInspection",
     "ServerReport",
     "SessionAt",
@@ -246,10 +250,11 @@ if not TYPE_CHECKING:
             "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "Archive CurrentRun EditedFork ErasurePlan LegalHold ModelPrice Prices Retention "
-            "RetentionPolicies RetentionPolicy RetentionReport RetentionStep RunLease ServerInspection SessionCost "
-            "SessionLog SessionRuns SubjectExport SubjectPlace SubjectReport SubjectStep Subjects check_forks "
-            "drop_archived forget_archived fork_edited inspect_server parse_duration restore_archived",
+            "session_log": "Archive ArchivedCopy CurrentRun EditedFork ErasurePlan LegalHold ModelPrice Prices "
+            "Retention RetentionPolicies RetentionPolicy RetentionReport RetentionStep RunLease SearchableArchive "
+            "ServerInspection SessionCost SessionLog SessionRuns SubjectExport SubjectPlace SubjectReport "
+            "SubjectStep Subjects check_forks drop_archived forget_archived fork_edited inspect_server "
+            "parse_duration restore_archived",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from strands_session_log import SessionLog, verify_bundle
 from strands_session_log.errors import BundleTooLargeError, InvalidSettingError
+from strands_session_log.evidence import sessions_in
 from strands_session_log.seals import SealedLog, SealWriter, SigningKey
 from support.bundles import Bundle, bundle_of
 from support.command_line import Run, message, runner
@@ -118,6 +120,48 @@ def test_more_sessions_than_a_verifier_reads_are_refused(talk: SessionLog, monke
     talk.append("other", message(0, "user", "Hello"))
     with pytest.raises(BundleTooLargeError, match="1 sessions"):
         bundle_of(talk)
+
+
+def test_what_has_no_room_in_one_bundle_goes_to_further_ones_and_all_come_back_together(
+    talk: SessionLog,
+    run: Run,
+    there: Run,
+    elsewhere: SessionLog,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("strands_session_log.evidence.exporting.MOST_SESSIONS", 2)
+    for name in ("second", "third", "gone"):
+        talk.append(name, message(0, "user", "Hello"))
+    talk.delete("gone")
+    talk.fork("s-42", None, "fork")
+    run("export", "--all", "--to", "evidence", str(tmp_path / "all.zip"))
+    files = [str(tmp_path / name) for name in ("all.zip", "all.2.zip")]
+    assert sorted(map(str, tmp_path.glob("*.zip"))) == sorted(files)
+    assert all(verify_bundle(file).ok for file in files)
+    there("import", *files)
+    names = {"s-42", "second", "third", "fork"}
+    assert {*elsewhere.session_ids()} == names
+    assert all(elsewhere.anchor(name) == talk.anchor(name) for name in names)
+    assert [one.session_id for one in elsewhere.tombstones()] == ["gone"]
+    assert "exists already" in run("export", "--all", "--to", "evidence", files[0], exit_code=1).output
+
+
+def test_a_list_that_grows_too_long_for_a_verifier_is_split_too(
+    talk: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk.append("other", message(0, "user", "Hello"))
+    monkeypatch.setattr("strands_session_log.evidence.exporting.MOST_MANIFEST", 1000)
+    first, further = io.BytesIO(), list[io.BytesIO]()
+
+    def more(number: int) -> AbstractContextManager[io.BytesIO]:
+        assert number == len(further) + 2
+        further.append(io.BytesIO())
+        return nullcontext(further[-1])
+
+    found = talk.export(None, first, more=more)
+    assert [len(one.sessions) for one in (found, *found.more)] == [1, 1]
+    assert {sessions_in(one)[0] for one in (first, *further)} == {"s-42", "other"}
 
 
 def test_the_command_line_takes_backups_since_a_seal_and_restores_the_newest_first(

@@ -280,7 +280,7 @@ def erase(log: SessionLog) -> None:
     log.retention.release("held", reason="why", by="me")
     log.retention.set_ttl("held", "30d")
     assert log.retention.sweep().deleted == log.retention.prune(older_than="1d").deleted == 0
-    persons = Subjects(log._events, log._replay, SubjectKeys(b"k" * 32))
+    persons = Subjects(log._events, log._replay, SubjectKeys(b"k" * 32), log)
     persons.annotate("held", "user-77")
     assert persons.erase("user-77", reason="why").is_complete
     assert persons.reindex() == 0

@@ -6,6 +6,9 @@ from typing import BinaryIO
 
 from strands_session_log import (
     Archive,
+    ArchivedCopy,
+    EventId,
+    SearchableArchive,
     SessionLog,
     check_forks,
     drop_archived,
@@ -22,7 +25,25 @@ class Shelf:
         return None
 
 
+class Rack(Shelf):
+    """One in which what is about a person can be found and erased."""
+
+    def copies(self, namespace: str) -> list[ArchivedCopy]:
+        return [ArchivedCopy("s-42", EventId(7, 1), "link", "link", ("hash",), True, "rack/s-42.zip")]
+
+    def is_locked(self, namespace: str) -> bool:
+        return False
+
+    def renew(self, log: SessionLog, session_id: str, *, drop: bool, by: str) -> str:
+        return ""
+
+    def remove(self, namespace: str, copy: ArchivedCopy) -> bool:
+        return copy.subjects is None
+
+
 archive: Archive = Shelf()
+searchable: SearchableArchive = Rack()
+marks: tuple[str, ...] = SessionLog.connect("embedded:").subjects.marks("s-42")
 log: SessionLog = SessionLog.connect("valkey://localhost:6379", archive=Shelf())
 its: Archive | None = log.archive
 is_there: bool = restore_archived(log, "s-42")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from strands_session_log import (
@@ -19,6 +20,7 @@ from strands_session_log.evidence import (
     BundleSeal,
     ExportOptions,
     ImportOptions,
+    OpensMore,
     SealedHead,
     SealSource,
     Sink,
@@ -53,6 +55,14 @@ def sealed(session_id: str) -> SealedHead | None:
 
 seals: SealSource = sealed
 log.export("s-42", sink, seals=seals)
+
+
+def next_file(number: int) -> AbstractContextManager[Sink]:
+    return nullcontext(sink)
+
+
+more: OpensMore = next_file
+further: tuple[BundleSummary, ...] = log.export(None, sink, more=more).more
 
 report: BundleReport = verify_bundle("case-7.zip", expect=[Anchor("s-42", 7, "LINK"), "s-43:1:LINK"], keys=["a+b+c"])
 one: VerifiedSession = report.sessions[0]

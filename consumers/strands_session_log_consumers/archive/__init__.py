@@ -1,7 +1,7 @@
 """An archive of sessions: evidence bundles in a directory or object store, from which they come back when resumed.
 
-`store` has files, `session_archive` what they are of, `archiver` writes a session and checks it, `sweep` finds which,
-and `service` does that from time to time.
+`store` has files, `bundles` what they are of, `archiver` writes a session and checks it, `sweep` finds which, `service`
+does that from time to time, and `session_archive` is what a log is given.
 """
 
 from .records import ArchivedSession

@@ -8,6 +8,7 @@ where it still stands at the last link of a bundle that was read back in this ve
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from enum import Enum
 from tempfile import TemporaryFile, gettempdir
 from typing import BinaryIO, NamedTuple, cast
@@ -22,9 +23,9 @@ from strands_session_log.errors import (
     SessionNotFoundError,
 )
 
+from .bundles import ArchivedBundles
 from .checking import described, problems_of_copy
 from .records import ArchivedSession
-from .session_archive import SessionArchive
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Archiver:
         by: Who archives, for tombstones.
     """
 
-    def __init__(self, log: SessionLog, archive: SessionArchive, by: str = "archiver") -> None:
+    def __init__(self, log: SessionLog, archive: ArchivedBundles, by: str = "archiver") -> None:
         self._log, self._archive, self._by = log, archive, by
         self._namespace = log.namespace
 
@@ -166,7 +167,8 @@ class Archiver:
                 return Archived(name, Outcome.DAMAGED, why=bundled.problems[0])
             if (bundled.revision, bundled.link) != (anchor.revision, anchor.link) or bundled.withheld:
                 return Archived(name, Outcome.MOVED, why="it had an event, or an erasure, meanwhile")
-            session = described(file, f"a bundle of session {name!r}")
+            about = tuple(self._log.subjects.marks(name))
+            session = replace(described(file, f"a bundle of session {name!r}"), subjects=about)
             if not session.is_encrypted and self._archive.is_locked(self._namespace):
                 return Archived(name, Outcome.PLAIN, why="its content is not encrypted, and could never be removed")
             return self._stored(session, anchor, file)

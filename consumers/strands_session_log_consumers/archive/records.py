@@ -96,6 +96,8 @@ class ArchivedSession:
         erased: Of how many events the content had been erased.
         size: How large the bundle is, in bytes.
         is_encrypted: Whether the content is encrypted in it.
+        subjects: Whom it is about, by keyed hash, with `~` before it where only some events are; None where nobody
+            has noted that.
     """
 
     session_id: str
@@ -108,6 +110,7 @@ class ArchivedSession:
     erased: int
     size: int
     is_encrypted: bool
+    subjects: tuple[str, ...] | None = None
 
     @property
     def name(self) -> ArchivedName:
@@ -158,8 +161,14 @@ class ArchivedSession:
             session_id.encode()
         except ValueError:
             return None
-        told = cls(session_id, revision, link, first_link, at, began, then, erased, size, is_encrypted)
+        about = _texts(found.get("subjects"))
+        told = cls(session_id, revision, link, first_link, at, began, then, erased, size, is_encrypted, about)
         return told if at.revision == revision else None
+
+
+def _texts(found: Any) -> tuple[str, ...] | None:
+    is_that = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return tuple(found) if is_that else None
 
 
 def _time(text: str) -> datetime:

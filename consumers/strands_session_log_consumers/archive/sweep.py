@@ -20,9 +20,9 @@ from strands_session_log.errors import (
 )
 
 from .archiver import Archived, Archiver, Outcome
+from .bundles import ArchiveContents, ArchivedBundles
 from .checking import described
 from .records import ArchivedName, hash_of
-from .session_archive import ArchiveContents, SessionArchive
 from .settings import ArchiveSettings
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Sweep:
     def __init__(
         self,
         log: SessionLog,
-        archive: SessionArchive,
+        archive: ArchivedBundles,
         settings: ArchiveSettings,
         is_stopped: Callable[[], bool] = lambda: False,
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,7 +38,12 @@ class _BytesOut:
 
 
 def export_evidence(
-    log: SessionLog, path: Path, sessions: Sequence[str] | None, filters: dict[str, Any], as_json: bool
+    log: SessionLog,
+    path: Path,
+    sessions: Sequence[str] | None,
+    filters: dict[str, Any],
+    as_json: bool,
+    force: bool = False,
 ) -> None:
     """Write a bundle, and tell what is in it: on standard error where the bundle goes to standard output.
 
@@ -48,20 +53,38 @@ def export_evidence(
         sessions: Their ids; None for all there are.
         filters: See `SessionLog.export`.
         as_json: Whether to tell it as JSON.
+        force: Whether further files may be replaced.
     """
     what = sessions[0] if sessions and len(sessions) == 1 else "sessions"
+
+    def more(number: int) -> AbstractContextManager[BinaryIO | _BytesOut]:
+        further = part(path, number)
+        if further.exists() and not force:
+            fail(Code.PROBLEMS, f"{further} exists already; --force replaces it")
+        return _opened(further)
+
     with progress(f"export {what}") as tell, _opened(path) as file:
-        found = log.export(sessions, file, progress=tell, **filters)
+        found = log.export(sessions, file, progress=tell, more=None if str(path) == _STDOUT else more, **filters)
     if str(path) != _STDOUT:
-        _print(found, path, as_json)
+        for number, one in enumerate((found, *found.more), 1):
+            _print(one, part(path, number), as_json)
     if found.forgotten:
         warn(f"{found.forgotten:,} of the oldest tombstones had no room in the bundle")
-    for one in found.sessions:
+    _warn_of([session for one in (found, *found.more) for session in one.sessions])
+
+
+def _warn_of(sessions: Sequence[BundledSession]) -> None:
+    for one in sessions:
         if one.problems:
             more = f", and {count(len(one.problems) - 1, 'problem')} more" if len(one.problems) > 1 else ""
             warn(f"{one.session_id}: {one.problems[0]}{more}; the bundle shows it")
-    if any(one.problems for one in found.sessions):
+    if any(one.problems for one in sessions):
         raise typer.Exit(Code.PROBLEMS)
+
+
+def part(path: Path, number: int) -> Path:
+    """Where what has no room in a bundle goes: `all.zip`, `all.2.zip`, `all.3.zip`."""
+    return path if number == 1 else path.with_name(f"{path.stem}.{number}{path.suffix}")
 
 
 def sealed(seals: Path | None, since: str | None) -> dict[str, Any]:

@@ -76,6 +76,11 @@ class Cipher:
         """Whether there are keys: then all that is written is encrypted."""
         return self._provider is not None
 
+    @property
+    def provider(self) -> KeyProvider | None:
+        """Where the keys are; None if there are none."""
+        return self._provider
+
     def may_follow(self, entry: RawEntry) -> bool:
         """Whether who has read that a session ends with this entry may append to it without being told anything of it.
 

@@ -58,4 +58,7 @@ class BundleTooLargeError(SessionLogError):
 
     def __init__(self, most: int) -> None:
         self.most = most
-        super().__init__(f"a bundle holds {most:,} sessions, and there are more: name those of each of several bundles")
+        super().__init__(
+            f"a bundle holds {most:,} sessions, and there are more: write it to a file, beside which further ones go; "
+            "or name those of each of several bundles"
+        )

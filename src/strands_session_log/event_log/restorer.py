@@ -282,6 +282,9 @@ class _Making:
             head |= {"parent": wanted.parent, "root": wanted.root, "ancestors": "\n".join(wanted.ancestors)}
         if self.is_sealed:
             head["sealed"] = wanted.root
+            # Whoever has no key of it cannot read whom it is about; what was left of it here tells.
+            about = dict.fromkeys([*head.get("subjects", "").split(), *_subjects_left(lives, wanted)])
+            head |= {"subjects": " ".join(about)} if about else {}
         if held := str(self.copied.holds):
             head["held"] = held
         if predecessor := _last_before(lives, self._own_ms):
@@ -293,6 +296,14 @@ class _Making:
         at = {"count": self.copied.count, "last": str(position.id), "link": position.link}
         told = {"known": known.decode(), "lives": (orjson.dumps(lives) if is_more else known).decode()}
         return orjson.dumps({**at, "head": head, "facts": facts, **told})
+
+
+def _subjects_left(lives: Sequence[Mapping[str, Any]], wanted: Restoration) -> list[str]:
+    """Whom a session was about when it was archived, as its tombstone has it."""
+    for life in reversed(lives):
+        if life["first"] == wanted.first and life["link"] == wanted.position.link:
+            return str(life.get("subjects", "")).split()
+    return []
 
 
 _SALT, _LINK, _BODY = (2 * FIELDS.index(name) + 1 for name in (b"salt", b"link", b"body"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..on_demand import on_demand
 
 if TYPE_CHECKING:
-    from .archive import Sink
+    from .archive import OpensMore, Sink
     from .bundled import BundledSession, BundleSummary, SealedHead, SealSource
     from .exporting import export
     from .importing import ImportedSession, import_bundle
@@ -31,6 +31,7 @@ __all__ = [
     "ExportOptions",
     "ImportOptions",
     "ImportedSession",
+    "OpensMore",
     "SealSource",
     "SealedHead",
     "Sink",
@@ -46,7 +47,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = on_demand(
         __name__,
         {
-            "archive": "Sink",
+            "archive": "OpensMore Sink",
             "bundled": "BundleSummary BundledSession SealSource SealedHead",
             "exporting": "export",
             "importing": "ImportedSession import_bundle",

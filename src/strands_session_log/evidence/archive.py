@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
 from hashlib import sha256
 from typing import IO, Any, NamedTuple, Protocol
@@ -21,6 +21,17 @@ class Sink(Protocol):
 
     def write(self, data: bytes, /) -> Any:
         """Take some more."""
+
+
+class OpensMore(Protocol):
+    """Opens a further file for what has no room in those before."""
+
+    def __call__(self, number: int) -> AbstractContextManager[Sink]:
+        """Open it; it is whole once the block has ended without an error.
+
+        Args:
+            number: Which it is: 2 for the first that comes after the one that was given.
+        """
 
 
 class Member(NamedTuple):

@@ -73,6 +73,7 @@ class BundleSummary:
         missing: Sessions that were to be in it, and were deleted before their turn came.
         tombstones: Of a backup, how many deletions it knows of,
         forgotten: and how many older ones had no room in it.
+        more: What the further files hold, where it took several.
     """
 
     created_at: datetime
@@ -80,6 +81,7 @@ class BundleSummary:
     missing: tuple[str, ...] = ()
     tombstones: int = 0
     forgotten: int = 0
+    more: tuple[BundleSummary, ...] = ()
 
     @property
     def events(self) -> int:

@@ -9,13 +9,15 @@ session does tell of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from heapq import nlargest
 from itertools import chain, count, islice
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import orjson
 
@@ -41,7 +43,7 @@ from ..events import PayloadErased, SessionForked
 from ..ids import START, EventId, Point, Ranges, check_id
 from ..scripts import session
 from ..seals import SealedLog
-from .archive import ArchiveWriter, Member, Sink, archive, copied
+from .archive import ArchiveWriter, Member, OpensMore, Sink, archive, copied
 from .bundled import BundledSession, BundleSummary, SealSource
 from .lines import line_of
 from .sealed import SealedBefore, is_of_this_life
@@ -53,8 +55,9 @@ FORMAT, VERSION = "strands-session-log/bundle", 1
 _HERE = Path(__file__).parent
 _STEP = 1000
 MOST_SESSIONS, MOST_TOMBSTONES = 40_000, 50_000
-"""A manifest is read as a whole, and by browsers, too."""
-_SPOOL_BYTES = 1024 * 1024
+MOST_MANIFEST = 60 << 20
+"""A manifest is read as a whole, and by browsers, too: the verifiers that are in bundles take no longer one."""
+_SPOOL_BYTES, _BESIDE = 1 << 20, 8
 
 
 @refuse_unknown
@@ -71,6 +74,7 @@ def export(
     decrypt: bool = False,
     seals: SealSource | None = None,
     since: SealedLog | tuple[SealedLog, int] | None = None,
+    more: OpensMore | None = None,
     progress: Progress = lambda done, total: None,
 ) -> BundleSummary:
     """Write sessions to an evidence bundle: one ZIP file that is verified without this server and this library.
@@ -92,13 +96,14 @@ def export(
             once the key is shredded.
         seals: Finds the seals that cover them, `SealedLog(…).find`.
         since: Of a backup, only sessions that do not stand where this seal says, or an older one of so many records.
+        more: Opens a further file, by its number from 2 on, for sessions that have no room in those before.
         progress: Called for each page of events of a session, with how many are written, and of how many.
 
     Raises:
         SessionNotFoundError: When there is no such session; nothing is written if it is the first.
         RevisionNotFoundError: When a filter names an event that a session does not have.
         CorruptEntryError: When an entry cannot be written as a line; `verify` tells what else is wrong there.
-        BundleTooLargeError: When there are more than 40,000 sessions, whose list no verifier would read.
+        BundleTooLargeError: When there are more sessions than fit, and no further file: about 40,000.
         SealMismatchError: When the seals are of another namespace.
     """
     filters = Filters(after, until, types, agent, redact_bodies).settled(partial(log.now_ms, "-"))
@@ -108,9 +113,15 @@ def export(
     else:
         names = iter([session_ids] if isinstance(session_ids, str) else session_ids)
     found = (check_id("session_id", name) for name in _once(names))
-    with SpooledTemporaryFile(_SPOOL_BYTES) as members:
-        writing = _Bundle(log, file, members, filters, decrypt, seals, progress)
-        return writing.write(found, session_ids is None, before)
+    written, left = list[BundleSummary](), [*islice(found, 1)]
+    while left or not written:
+        opening = nullcontext(file) if not written else cast(OpensMore, more)(len(written) + 1)
+        with SpooledTemporaryFile(_SPOOL_BYTES) as members, opening as sink:
+            writing = _Bundle(log, sink, members, filters, decrypt, seals, progress)
+            told = {"is_first": not written, "has_more": more is not None}
+            written.append(writing.write(chain(left, found), session_ids is None, before, **told))
+        left = [*islice(found, 1)]
+    return replace(written[0], more=tuple(written[1:]))
 
 
 def _sealed_before(
@@ -139,23 +150,32 @@ class _Bundle:
         self._decrypts = decrypts
         self._log, self._file, self._members, self._filters = log, file, members, filters
         self._made, self._seals, self._progress = datetime.now(timezone.utc), seals, progress
-        self._sessions, self._missing = list[BundledSession](), list[str]()
+        self._sessions, self._missing, self._listed = list[BundledSession](), list[str](), 0
 
-    def write(self, names: Iterator[str], is_backup: bool, before: SealedBefore | None) -> BundleSummary:
-        """Write it. The first session is looked for before anything is written."""
-        begun = self._begun(names, is_backup)
-        first = [*islice(begun, 1)]
-        deleted, known = self._deleted() if is_backup else ([], 0)
+    def write(
+        self, names: Iterator[str], is_backup: bool, before: SealedBefore | None, *, is_first: bool, has_more: bool
+    ) -> BundleSummary:
+        """Write it, until it is full. The first session is looked for before anything is written."""
+        first = [*islice(begun := self._begun(names, is_backup), 1)]
+        deleted, known = self._deleted() if is_backup and is_first else ([], 0)
+        self._listed = sum(len(orjson.dumps(one)) + _BESIDE for one in deleted)
         with archive(self._file, self._made, self._wrote) as writer:
             for name, content in (("README.txt", (_HERE / "README.txt").read_bytes()), *verifier_files()):
                 writer.add(name, [content])
             for reading in chain(first, begun):
-                if len(self._sessions) == MOST_SESSIONS:
-                    raise BundleTooLargeError(MOST_SESSIONS)
                 self._sessions.append(self._write_session(writer, reading))
+                if self._is_full():
+                    break
+            if not has_more and next(begun, None) is not None:
+                raise BundleTooLargeError(len(self._sessions))
             writer.add("manifest.json", self._manifest(deleted, before))
         found = tuple(self._sessions), tuple(self._missing)
         return BundleSummary(self._made, *found, len(deleted), known - len(deleted))
+
+    def _is_full(self) -> bool:
+        """Whether one more might make a manifest that no verifier reads."""
+        self._listed += len(orjson.dumps(self._sessions[-1].to_json())) + _BESIDE
+        return len(self._sessions) >= MOST_SESSIONS or self._listed + self._members.tell() > MOST_MANIFEST
 
     def _deleted(self) -> tuple[list[dict[str, Any]], int]:
         """What is left of deleted sessions, the newest, and how much there is."""
@@ -358,10 +378,9 @@ def _parsed(entry: RawEntry) -> Entry:
 
 
 def _ranges(text: str) -> Ranges:
-    try:
+    with suppress(ValueError):
         return Ranges.parse(text)
-    except ValueError:
-        return Ranges()
+    return Ranges()
 
 
 def _time_text(moment: datetime) -> str:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ..event_log import Progress
     from ..ids import Point
     from ..seals import SealedLog
+    from .archive import OpensMore
     from .bundled import SealSource
 
 
@@ -23,6 +24,7 @@ class ExportOptions(TypedDict, total=False):
     decrypt: bool
     seals: SealSource | None
     since: SealedLog | tuple[SealedLog, int] | None
+    more: OpensMore | None
     progress: Progress
 
 

@@ -1,6 +1,14 @@
 """SessionLog: the one object users hold."""
 
-from .archiving import Archive, check_forks, drop_archived, forget_archived, restore_archived
+from .archiving import (
+    Archive,
+    ArchivedCopy,
+    SearchableArchive,
+    check_forks,
+    drop_archived,
+    forget_archived,
+    restore_archived,
+)
 from .belonging import check_is_of
 from .costs import ModelPrice, Prices, SessionCost
 from .durations import parse_duration
@@ -18,6 +26,7 @@ from .subjects import Subjects
 
 __all__ = [
     "Archive",
+    "ArchivedCopy",
     "CurrentRun",
     "EditedFork",
     "ErasurePlan",
@@ -30,6 +39,7 @@ __all__ = [
     "RetentionReport",
     "RetentionStep",
     "RunLease",
+    "SearchableArchive",
     "ServerInspection",
     "SessionCost",
     "SessionLog",

@@ -5,7 +5,8 @@ See docs/adr/0051.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from ..errors import (
@@ -18,9 +19,9 @@ from ..errors import (
 from ..event_log import Progress
 from ..event_log.chained_batch import Position
 from ..event_log.dropper import Dropper
+from ..ids import EventId
 
 if TYPE_CHECKING:
-    from ..ids import EventId
     from .log import SessionLog
 
 
@@ -41,6 +42,59 @@ class Archive(Protocol):
         Raises:
             ArchiveUnavailableError: When it cannot be asked.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedCopy:
+    """What an archive has of a session.
+
+    Attributes:
+        session_id: The session.
+        at: The last event that it has.
+        link: The hash chain there.
+        first_link: The hash chain at the first event: it tells one life of the id from another.
+        subjects: Whom it is about, by keyed hash, with `~` before it where only some events are; None if nobody knows.
+        is_encrypted: Whether all content of it is encrypted.
+        where: Where it is, for people.
+    """
+
+    session_id: str
+    at: EventId
+    link: str
+    first_link: str
+    subjects: tuple[str, ...] | None
+    is_encrypted: bool
+    where: str
+
+
+class SearchableArchive(Archive, Protocol):
+    """An archive in which what is about a person can be found and erased."""
+
+    def copies(self, namespace: str) -> Iterable[ArchivedCopy]:
+        """The newest copy of each session that it has.
+
+        Raises:
+            ArchiveUnavailableError: When it cannot be asked.
+        """
+
+    def is_locked(self, namespace: str) -> bool:
+        """Whether nothing that it has can be removed or replaced."""
+
+    def renew(self, log: SessionLog, session_id: str, *, drop: bool, by: str) -> str:
+        """Archive a session as it stands on the server, and remove what it had of it before.
+
+        Args:
+            log: Where the session is.
+            session_id: The session.
+            drop: Whether it is removed from the server then, if nothing speaks against it.
+            by: Who does.
+
+        Returns:
+            Why what it had before is not gone; empty if it is.
+        """
+
+    def remove(self, namespace: str, copy: ArchivedCopy) -> bool:
+        """Remove all that it has of a session; whether that is gone, and not only counts no more."""
 
 
 def check_archive(archive: Archive | None) -> Archive | None:

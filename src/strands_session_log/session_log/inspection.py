@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..encryption import KeyProvider
 from ..keys import DEFAULT_NAMESPACE, Keyspace
 from ..server import Finding, ServerReport, Store, advice, connect, release
 from ..snapshot.keys import KEY_FILE_VARIABLE, authenticator, keys_for
@@ -27,13 +28,20 @@ class ServerInspection:
         return all(finding.level != "error" for finding in self.findings)
 
 
-def inspect_server(url: str, namespace: str = DEFAULT_NAMESPACE, *, retry_for: float = 10.0) -> ServerInspection:
+def inspect_server(
+    url: str,
+    namespace: str = DEFAULT_NAMESPACE,
+    *,
+    retry_for: float = 10.0,
+    encryption: KeyProvider | str | None = None,
+) -> ServerInspection:
     """Look at a server as `session-log doctor` does; a user who may do no more than PING sees less.
 
     Args:
         url: As for `SessionLog.connect`.
         namespace: The log whose keys the user must be allowed to touch.
         retry_for: For how many seconds a server that is away is waited for.
+        encryption: Where the keys of its sessions are, as for `SessionLog`: what they open is looked at, too.
 
     Raises:
         InvalidUrlError: When the URL is none.
@@ -41,14 +49,17 @@ def inspect_server(url: str, namespace: str = DEFAULT_NAMESPACE, *, retry_for: f
     """
     # Reads every script there is for what it may call.
     from ..scripts.roles import ROLES
+    from .encryption_findings import encryption_findings
 
     client = connect(url)
     try:
         wanted = {role.name: (f"{namespace}:{role.probe}", role.commands) for role in ROLES}
-        report = Store(client, Keyspace(namespace, 1), retry_for).report(wanted)
+        store = Store(client, Keyspace(namespace, 1), retry_for)
+        report = store.report(wanted)
+        encrypted = tuple(encryption_findings(store, encryption))
     finally:
         release(client)
-    return ServerInspection(report, (*advice(report), _snapshots(url)))
+    return ServerInspection(report, (*advice(report), _snapshots(url), *encrypted))
 
 
 def _snapshots(url: str) -> Finding:

@@ -138,7 +138,7 @@ class SessionLog(NotCopied):
         self._events = EventLog(store, feed, compresses=compress is not None, keys=keys)
         self._replay = Replay(self._events, snapshots, sealing)
         self.retention = Retention(self._events)
-        self.subjects = Subjects(self._events, self._replay, SubjectKeys(subject_key))
+        self.subjects = Subjects(self._events, self._replay, SubjectKeys(subject_key), self)
         self._multiplexer = tails.Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
         self._impatient = cache(lambda: EventLog(store.with_retry_for(0), keys=keys))

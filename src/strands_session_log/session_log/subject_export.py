@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from itertools import chain
 from typing import Any, Protocol
 
 import orjson
 
-from ..codec import recorded
+from ..codec import RawEntry, recorded
 from ..errors import CorruptEntryError, EncryptionError
 from ..event_log import EventLog
 from ..ids import EventId
+from .subject_places import SubjectPlace
 
 FORMAT, VERSION = "strands-session-log/subject", 1
 
@@ -57,8 +58,21 @@ class SubjectExport:
         told = info.to_json() if events is None else {"session_id": session_id}
         told = {name: value for name, value in told.items() if name not in ("last_message", "cursor")}
         self._line("session", **{**told, "held": held, "scope": "session" if events is None else "events"})
+        self._write_events(session_id, chain.from_iterable(self._log.opened_pages(session_id, is_strict=False)), events)
+        if events is None:
+            for name, text in self._log.subjects.error_texts(session_id).items():
+                self._line("parked_error", session_id=session_id, parked=name, text=text)
+
+    def archived(self, place: SubjectPlace, entries: Iterable[RawEntry]) -> None:
+        """What an archive has of a session, or those of its events that are about the person; a line each."""
+        self.sessions += 1
+        scope = "session" if place.events is None else "events"
+        self._line("session", session_id=place.name, held=False, scope=scope, archived=place.where)
+        self._write_events(place.name, entries, place.events)
+
+    def _write_events(self, session_id: str, entries: Iterable[RawEntry], events: Sequence[EventId] | None) -> None:
         wanted = None if events is None else set(events)
-        for entry in chain.from_iterable(self._log.opened_pages(session_id, is_strict=False)):
+        for entry in entries:
             try:
                 found = recorded(entry)
             except CorruptEntryError:
@@ -69,9 +83,10 @@ class SubjectExport:
                 self.unreadable += found.event.is_sealed
                 told = {**found.to_json(), "erased": found.event.is_erased}
                 self._line("event", session_id=session_id, **told)
-        if events is None:
-            for name, text in self._log.subjects.error_texts(session_id).items():
-                self._line("parked_error", session_id=session_id, parked=name, text=text)
+
+    def missing(self) -> None:
+        """Something that is about the person, and cannot be read at all."""
+        self.unreadable += 1
 
     def stored(self, key: str, value: bytes | None) -> None:
         """A stored value."""

@@ -8,9 +8,11 @@ from typing import Any, Literal, TypeAlias
 
 from ..ids import EventId
 
-PlaceKind: TypeAlias = Literal["session", "storage", "tombstone"]
-SubjectOutcome: TypeAlias = Literal["erased", "deleted", "reduced", "held", "due", "unfinished"]
-"""`due`: a dry run would have erased it otherwise. `unfinished`: something was written meanwhile, so erase again."""
+PlaceKind: TypeAlias = Literal["session", "storage", "archive", "tombstone"]
+SubjectOutcome: TypeAlias = Literal["erased", "deleted", "shredded", "reduced", "held", "left", "due", "unfinished"]
+"""`due`: a dry run would have erased it otherwise. `unfinished`: something was written meanwhile, so erase again.
+`shredded`: its key is gone, and nobody can read it. `left`: it stays, and a note says why."""
+DONE: tuple[SubjectOutcome, ...] = ("erased", "deleted", "shredded", "reduced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +20,14 @@ class SubjectPlace:
     """Something that is about a person.
 
     Attributes:
-        kind: A session, a stored value (`ValkeyStorage`), or what is left of a session that was deleted.
+        kind: A session, a stored value (`ValkeyStorage`), what an archive has of a session, or what is left of one that
+            was deleted.
         name: The session's id, or the key of the value.
         events: Which events of the session are; None for all of it.
         held: Whether the session is held, so that nothing of it goes.
         named_in: Where the person's name, as it was given, stands in the clear, and no erasure takes it away.
         forks: Forks of the session that are not said to be about the person: of them only what they share goes.
+        where: Where the archive has it; empty if none has.
     """
 
     kind: PlaceKind
@@ -32,6 +36,7 @@ class SubjectPlace:
     held: bool = False
     named_in: tuple[str, ...] = ()
     forks: tuple[str, ...] = ()
+    where: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Everything of it as plain JSON values."""
@@ -73,8 +78,8 @@ class SubjectReport:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left but what the notes name: nothing held, nothing unfinished, and it was no dry run."""
-        return all(one.outcome in ("erased", "deleted", "reduced") for one in self.steps)
+        """Whether nothing is left but what the notes name: nothing held or unfinished, and it was no dry run."""
+        return all(one.outcome in DONE for one in self.steps)
 
     def count(self, outcome: SubjectOutcome) -> int:
         """Of how many places this became."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
-from ..errors import InvalidSettingError, KeyMissingError
+from ..errors import InvalidSettingError, KeyMissingError, KeyShreddedError
 from ..event_log import EventLog, Progress
 from ..events import SessionAnnotated
 from ..ids import EventId, Point
@@ -16,6 +18,10 @@ from .subject_erasure import SubjectErasure, annotation_of, readable
 from .subject_export import ByteWriter, SubjectExport
 from .subject_keys import SubjectKeys
 from .subject_places import SubjectPlace, SubjectReport, SubjectStep, named_in
+
+if TYPE_CHECKING:
+    from .log import SessionLog
+    from .subject_archive import ArchivedSubjects
 
 
 def _ignored(step: SubjectStep) -> None:
@@ -29,9 +35,9 @@ class Subjects:
     is meant.
     """
 
-    def __init__(self, log: EventLog, replay: Replay, keys: SubjectKeys) -> None:
+    def __init__(self, log: EventLog, replay: Replay, keys: SubjectKeys, whole: SessionLog) -> None:
         """See `SessionLog.subjects`."""
-        self._log, self._replay, self._keys, self._index = log, replay, keys, log.subjects
+        self._log, self._replay, self._keys, self._index, self._whole = log, replay, keys, log.subjects, whole
 
     def hash_of(self, subject: str) -> str:
         """The keyed hash a person is known by on the server.
@@ -67,6 +73,10 @@ class Subjects:
         ids = [event_id_at(self._log, session_id, one) for one in named]
         return self._index.annotate(session_id, hashed, ids) if ids else None
 
+    def marks(self, session_id: str) -> tuple[str, ...]:
+        """Whom a session is about, by keyed hash, with `~` before it where only some events are; needs no key."""
+        return self._index.of_session(session_id)
+
     def want(self, session_id: str, subject: str) -> None:
         """Say so after the next append to a session by this log, and whenever it begins anew.
 
@@ -81,24 +91,40 @@ class Subjects:
         self._log.provisions.want(session_id, name, partial(self.annotate, session_id, subject))
 
     def find(self, subject: str) -> Iterator[SubjectPlace]:
-        """What is about a person: sessions, stored values, and what is left of deleted sessions.
+        """What is about a person: sessions, stored values, what an archive has, and what is left of deleted sessions.
 
         Raises:
             InvalidSettingError: When it can be no person, or the log has no `subject_key`.
             KeyMissingError: When which events are about them is encrypted, and there is no key of it.
+            ArchiveUnavailableError: When the log has an archive that cannot be asked.
+            ArchivedCopyError: When nobody can tell whom something there is about.
         """
-        hashes = self._keys.hashes(subject)
-        yield from self._sessions(hashes, subject)
+        return self._find(subject, self._archived(subject))
+
+    def _archived(self, subject: str) -> ArchivedSubjects:
+        # Here, because it reads bundles, which few logs do.
+        from .subject_archive import ArchivedSubjects
+
+        return ArchivedSubjects(self._whole, self._log, self._keys.hashes(subject), subject)
+
+    def _find(self, subject: str, archived: ArchivedSubjects) -> Iterator[SubjectPlace]:
+        hashes, there = self._keys.hashes(subject), dict[str, SubjectPlace]()
+        for place in self._sessions(hashes, subject):
+            there[place.name] = place
+            yield place
         for name in dict.fromkeys(line.name for line in self._index.lines(hashes) if line.kind == "storage"):
             if self._index.stored(name) is not None:
                 yield SubjectPlace("storage", name, named_in=named_in(subject, {"its key": name}))
-        for tombstone in list(self._log.tombstones()):
-            if not set(hashes).isdisjoint(tombstone.subjects):
-                texts = {"its id": tombstone.session_id, "who deleted it": tombstone.by, "why": tombstone.reason}
-                yield SubjectPlace("tombstone", tombstone.session_id, named_in=named_in(subject, texts))
+        yield from archived.find(there)
+        tombstones = [one for one in self._log.tombstones() if not set(hashes).isdisjoint(one.subjects)]
+        elsewhere = archived.elsewhere(tombstones)
+        for number, one in enumerate(tombstones):
+            texts = {"its id": one.session_id, "who deleted it": one.by, "why": one.reason}
+            named = named_in(subject, texts)
+            yield SubjectPlace("tombstone", one.session_id, named_in=named, where=elsewhere.get(number, ""))
 
     def export(self, subject: str, file: ByteWriter, *, progress: Progress = lambda done, total: None) -> SubjectExport:
-        """Write what is about a person as JSON Lines, session by session, as it stands in the log.
+        """Write what is about a person as JSON Lines, session by session, as it stands in the log and its archive.
 
         Args:
             subject: The person.
@@ -108,19 +134,33 @@ class Subjects:
         Raises:
             InvalidSettingError: When it can be no person, or the log has no `subject_key`.
         """
-        places = list(self.find(subject))
-        export = SubjectExport(self._log, file)
+        archived = self._archived(subject)
+        places, export = list(self._find(subject, archived)), SubjectExport(self._log, file)
         export.begin()
+        whole = {place.name for place in places if place.kind == "session" and place.events is None}
         for number, place in enumerate(places, 1):
             if place.kind == "session":
                 export.session(place.name, place.events, place.held)
             elif place.kind == "storage":
                 export.stored(place.name, self._index.stored(place.name))
+            elif place.kind == "archive":
+                self._export_archived(export, archived, place, whole)
             else:
                 export.tombstones(place.name)
             progress(number, len(places))
         export.end()
         return export
+
+    def _export_archived(
+        self, export: SubjectExport, archived: ArchivedSubjects, place: SubjectPlace, whole: Container[str]
+    ) -> None:
+        if place.name in whole and archived.is_there_too(place):
+            # Of what stands there twice, one is enough.
+            return
+        if not archived.is_readable(place):
+            export.missing()
+            return
+        export.archived(place, archived.events_of(place))
 
     def erase(
         self,
@@ -156,9 +196,14 @@ class Subjects:
         for name in named_in(subject, {"reason": reason, "by": by}):
             raise InvalidSettingError(name, "<names the person>", "leave their name out: it stays on record")
         erasure = SubjectErasure(self._log, self._replay, hashes, reason, by, delete, dry_run, progress)
-        steps = list[SubjectStep]()
-        for place in list(self.find(subject)):
-            steps.append(erasure.erase(place))
+        steps, archived = list[SubjectStep](), self._archived(subject)
+        for place in list(self._find(subject, archived)):
+            if place.kind == "archive":
+                steps.append(archived.erase(place, erasure))
+            elif place.kind == "tombstone" and place.where:
+                steps.append(archived.left_elsewhere(place))
+            else:
+                steps.append(erasure.erase(place))
             told(steps[-1])
         return SubjectReport(tuple(steps))
 
@@ -194,13 +239,15 @@ class Subjects:
             return None
         about, agents = dict[EventId, None](), set[str]()
         # Which events are meant stands in content.
-        for one in readable(self._log, session_id, is_strict=not is_whole):
-            agents.add(one.event.agent)
-            if one.event.is_sealed and one.event.type == SessionAnnotated.TYPE and not is_whole:
-                raise KeyMissingError(session_id, str(one.id))
-            subjects = said.subjects if (said := annotation_of(one)) is not None else {}
-            for name in subjects.keys() & set(hashes):
-                about |= dict.fromkeys(subjects[name] or ())
+        with suppress(KeyShreddedError):
+            # Of what was shredded nobody can tell any more, and nothing can be read.
+            for one in readable(self._log, session_id, is_strict=not is_whole):
+                agents.add(one.event.agent)
+                if one.event.is_sealed and one.event.type == SessionAnnotated.TYPE and not is_whole:
+                    raise KeyMissingError(session_id, str(one.id))
+                subjects = said.subjects if (said := annotation_of(one)) is not None else {}
+                for name in subjects.keys() & set(hashes):
+                    about |= dict.fromkeys(subjects[name] or ())
         texts = {"its id": session_id, **{f"the agent {one!r}": one for one in sorted(agents)}}
         forks = self._index.fork_names(session_id)
         others = tuple(one for one in forks if set(hashes).isdisjoint(self._index.of_session(one)))

@@ -23,6 +23,7 @@ GROUPS = {
     "search": "searching in 1,000,000 messages, and indexing what is said",
     "seal": "sealing 10,000 changed sessions, and checking what was sealed",
     "bundle": "exporting 100,000 events to a bundle and bringing them back, and what memory that takes",
+    "privacy": "sweeping, pruning, erasing a person, and archiving",
     "size": "bytes on the server, and bytes written for snapshots",
     "subscribe": "consumer groups: latency, throughput, and what they cost writers",
     "tail": "following: one tail and two hundred of one process",

@@ -91,8 +91,11 @@ class ApiPages:
 
     def _session(self, session_id: str) -> Response:
         conversation, _ = self._viewer.conversations.point(session_id, None)
-        told, check = _session_value(self._viewer.log.session(session_id)), conversation.checked
-        return json_answer({**told, "link": conversation.head().link, "check": check and check.to_json()})
+        info, check = self._viewer.log.session(session_id), conversation.checked
+        holds = [one.to_json() for one in self._viewer.log.retention.holds(session_id)] if info.held else []
+        kept = {"holds": holds, "subjects": self._viewer.log.subjects.marks(session_id)}
+        where = {"link": conversation.head().link, "check": check and check.to_json()}
+        return json_answer({**_session_value(info), **kept, **where})
 
     def _events(self, session_id: str, **asked: Any) -> Response:
         return Response(events_page(self._viewer.log, session_id, asked), media_type="application/json")

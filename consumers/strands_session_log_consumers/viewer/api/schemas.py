@@ -100,17 +100,36 @@ SCHEMAS: Final[Mapping[str, Any]] = {
         errors=_MAYBE_WHOLE,
         labels=_OBJECT,
         last_message=_or_null(_object("What was said last.", id=_ID, agent=_TEXT, type=_TEXT, data=_ANYTHING)),
+        held={"type": "boolean", "description": "Whether nothing of it is erased or deleted."},
+        ttl_seconds={"type": ["number", "null"], "description": "After how long without an event it may be deleted."},
         revision=_WHOLE,
         created_at=_TIME,
         last_event_at=_TIME,
         cursor=_TEXT,
+    ),
+    "Hold": _object(
+        "Why nothing of a session is erased or deleted.",
+        session_id=_TEXT,
+        id=_or_null(_ID),
+        since=_TIME,
+        by=_TEXT,
+        reason=_TEXT,
     ),
     "Sessions": _object("A page of sessions.", sessions=_list(_ref("Session")), next=_CURSOR),
     "SessionDetail": {
         "description": "What the log sums up of a session, and how far it is checked.",
         "allOf": [
             _ref("Session"),
-            _object("Where it stands.", link=_TEXT, check=_or_null(_ref("Check"))),
+            _object(
+                "Where it stands.",
+                link=_TEXT,
+                check=_or_null(_ref("Check")),
+                holds=_list(_ref("Hold")),
+                subjects={
+                    **_list(_TEXT),
+                    "description": "Whom it is about, by keyed hash; `~` before those of whom only some events are.",
+                },
+            ),
         ],
     },
     "Check": _object(

@@ -71,12 +71,15 @@ class SessionPages:
     def _session_page(self, request: Request, conversation: Conversation, point: Point) -> Response:
         stretches = conversation.around(point.revision, point.head)
         link = conversation.link(point.revision)[:LINK_CHARACTERS]
-        noted = request.query_params.get("l")
+        noted, log = request.query_params.get("l"), self._viewer.log
+        info = log.session(conversation.session_id)
         return self._viewer.html(
             request,
             "session.html",
             page="session",
-            info=self._viewer.log.session(conversation.session_id),
+            info=info,
+            holds=[*log.retention.holds(info.session_id)] if info.held else [],
+            persons=len({one.lstrip("~") for one in log.subjects.marks(info.session_id)}),
             link=link,
             moved=bool(noted) and noted != link,
             stretches=stretches,

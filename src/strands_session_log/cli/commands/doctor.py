@@ -27,7 +27,7 @@ def doctor(call: CommandCall) -> None:
     Works on servers that refuse to keep a log, too, and for users who may do no more than PING; it sees less then.
     """
     target = call.target
-    found = inspect_server(target.url, target.namespace, retry_for=PATIENCE)
+    found = inspect_server(target.url, target.namespace, retry_for=PATIENCE, encryption=target.keys or None)
     if call.as_json:
         write_json(_json(target, found))
     else:

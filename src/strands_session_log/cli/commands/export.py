@@ -113,7 +113,7 @@ def _export_evidence(
         fail(Code.USAGE, "export takes either sessions or --all")
     _refuse_existing(path, force)
     with call.opened() as log:
-        export_evidence(log, path, None if every else sessions, filters, call.as_json)
+        export_evidence(log, path, None if every else sessions, filters, call.as_json, force)
 
 
 def _refuse_existing(path: Path, force: bool) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ... import SessionLog, SubjectExport
+from ..archives import SearchedArchiveOption, archive_at
 from ..context import CommandCall
 from ..exit_codes import Code, fail
 from ..exporters import whole_file
@@ -62,9 +65,9 @@ def add(call: CommandCall, session: SessionArgument, subject: SubjectArgument, e
 
 @app.command(cls=Command, epilog="Examples:\n\nsession-log subject find user-77\n\nsession-log subject find - --json")
 @command
-def find(call: CommandCall, subject: SubjectArgument) -> None:
-    """Find what is about a person: sessions, stored values, and what is left of deleted sessions."""
-    with call.opened() as log:
+def find(call: CommandCall, subject: SubjectArgument, archive: SearchedArchiveOption = None) -> None:
+    """Find what is about a person: sessions, stored values, what an archive has, and what is left of deleted ones."""
+    with _opened(call, archive) as log:
         found = 0
         for place in log.subjects.find(_named(subject)):
             found += 1
@@ -82,11 +85,17 @@ def find(call: CommandCall, subject: SubjectArgument) -> None:
     "session-log subject export user-77 --to - | jq -c 'select(.kind == \"event\")'",
 )
 @command
-def export(call: CommandCall, subject: SubjectArgument, to: ToOption, force: ForceOption = False) -> None:
+def export(
+    call: CommandCall,
+    subject: SubjectArgument,
+    to: ToOption,
+    force: ForceOption = False,
+    archive: SearchedArchiveOption = None,
+) -> None:
     """Write what is about a person as JSON Lines; the file appears all at once, and only its owner may read it."""
     if to != "-" and os.path.lexists(to) and not force:
         fail(Code.USAGE, f"{to!r} is there already: pass --force to replace it")
-    with call.opened() as log:
+    with _opened(call, archive) as log:
         written = _export(log, _named(subject), to)
     counts = {"sessions": written.sessions, "events": written.events, "stored_values": written.stored_values}
     if call.as_json and to != "-":
@@ -120,16 +129,17 @@ def erase(
     delete: DeleteOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
+    archive: SearchedArchiveOption = None,
 ) -> None:
     """Erase what is about a person, over all sessions; there is no way back. Run again, it goes on.
 
-    Content goes, with its copies in snapshots, forks and what is parked; the hash chains still verify. Held sessions
-    stay. The name must not stand in the reason. It ends with 1 where something stays that is held, or was written
-    meanwhile.
+    Content goes, with its copies in snapshots, forks and what is parked; the hash chains still verify. What is in an
+    archive only has its key shredded, or is archived anew without it. Held sessions stay. The name must not stand in
+    the reason. It ends with 1 where something stays that is held, cannot be reached, or was written meanwhile.
     """
     named = _named(subject)
     require_tty(yes or dry_run, "erase what is about a person")
-    with call.opened() as log:
+    with _opened(call, archive) as log:
         if not (yes or dry_run):
             planned = log.subjects.erase(named, reason=reason, by=by, delete=delete, dry_run=True)
             for step in planned.steps:
@@ -158,6 +168,13 @@ def reindex(call: CommandCall) -> None:
         write_json({"sessions": found})
     else:
         typer.echo(f"{count(found, 'session')} about somebody.")
+
+
+@contextmanager
+def _opened(call: CommandCall, archive: str | None) -> Iterator[SessionLog]:
+    with call.opened() as log:
+        log.archive = archive_at(archive)
+        yield log
 
 
 def _named(subject: str) -> str:

@@ -8,23 +8,25 @@ from rich.text import Text
 from ... import SubjectPlace, SubjectReport, SubjectStep
 from ..terminal import console, count, note, one_line, plain, put
 
-_KINDS = {"session": "", "storage": "stored value ", "tombstone": "tombstone of "}
+_KINDS = {"session": "", "storage": "stored value ", "archive": "archived ", "tombstone": "tombstone of "}
 _WORDS = {
     "erased": "erased",
     "deleted": "deleted",
+    "shredded": "unreadable, its key is shredded",
     "reduced": "reduced to hashes",
     "held": "held, stays",
+    "left": "stays",
     "due": "would go",
     "unfinished": "something was written meanwhile: run it again",
 }
-_STYLES = {"held": "yellow", "unfinished": "yellow"}
+_STYLES = {"held": "yellow", "left": "yellow", "unfinished": "yellow"}
 
 
 def print_place(terminal: Console, place: SubjectPlace) -> None:
     """Print where something is about them, and how much."""
     scope = "all of it" if place.events is None else count(len(place.events), "event")
-    how_much = scope if place.kind == "session" else ""
-    notes = [how_much, "held" if place.held else "", *(f"named in {where}" for where in place.named_in)]
+    how_much = scope if place.kind in ("session", "archive") else ""
+    notes = [how_much, place.where, "held" if place.held else "", *(f"named in {where}" for where in place.named_in)]
     notes += [f"fork {one} is not said to be" for one in place.forks]
     put(terminal, Text.assemble(_title(place), ("  " + one_line(", ".join(filter(None, notes))), "dim")))
 
