@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 
 from ..codec import recorded
 from ..errors import CorruptEntryError, SessionHeldError, SessionNotFoundError
 from ..event_log import EventLog, Progress
+from ..event_log.deleter import ReducedPlace
 from ..event_log.subject_index import IndexLine
 from ..events import PayloadErased, Recorded, SessionAnnotated
 from ..ids import EventId
@@ -76,7 +78,14 @@ class SubjectErasure:
         # Of keys that were rotated each has its own hash.
         for one in self.hashes:
             self.log.reduce_tombstone(place.name, one)
+            for again in self._reduced.get(place.name, ()) if place.name.startswith("sha256:") else ():
+                self.log.restorer.tombstones.reduce_again(again, one)
         return SubjectStep(place, "reduced", 0, (_FEED_HAS_IT, _HASH_STAYS))
+
+    @cached_property
+    def _reduced(self) -> Mapping[str, Sequence[ReducedPlace]]:
+        """Those that were reduced for others that the session was about, too: no id leads there any more."""
+        return self.log.restorer.tombstones.reduced()
 
     def _erase_session(self, place: SubjectPlace) -> SubjectStep:
         if self.dry_run:
