@@ -173,6 +173,50 @@ def test_what_an_archive_does_not_let_go_is_left_and_told(server_url: str, names
             assert not report.is_complete
 
 
+def test_of_several_sessions_of_an_id_none_is_taken_for_another(log: SessionLog) -> None:
+    about(log)
+    dropped(log)
+    fill(log, 5, "s")
+    dropped(log)
+    for delete in (False, True):
+        report = erase(log, delete=delete)
+        assert (outcomes(report)["archive"], report.is_complete) == ("left", False)
+    assert restore_archived(log, "s")
+    assert [one.event.is_erased for one in log.read("s")] == [False] * 5
+
+
+def test_the_key_of_several_sessions_of_an_id_is_not_shredded_for_one(sealing: SessionLog) -> None:
+    fill(sealing, 5, "s")
+    dropped(sealing)
+    about(sealing)
+    # What began later is what comes back, and can be erased.
+    dropped(sealing)
+    assert outcomes(erase(sealing))["archive"] == "erased"
+    with io.BytesIO() as file:
+        archive = sealing.archive
+        assert isinstance(archive, SessionArchive)
+        first = archive.of_session(sealing.namespace, "s")[0]
+        file.write(archive.read(sealing.namespace, first).read())
+        empty(sealing)
+        sealing.import_(file)
+    assert len([one for one in sealing.read("s") if one.event.has_content]) == 5
+
+
+def test_the_key_of_a_session_that_has_its_id_now_is_not_shredded(
+    server_url: str, namespace: str, tmp_path: Path
+) -> None:
+    locked = SessionArchive(str(tmp_path / "locked"), object_lock=True)
+    keys = LocalKeys.new(tmp_path / "keys")
+    with SessionLog.connect(server_url, namespace, subject_key=KEY, archive=locked, encryption=keys) as log:
+        about(log)
+        assert Archiver(log, locked).archive("s").outcome is Outcome.ARCHIVED
+        log.delete("s")
+        fill(log, 3, "s")
+        (step, _) = erase(log).steps
+        assert (step.outcome, "same key" in step.notes[0]) == ("left", True)
+        assert all(one.event.has_content for one in log.read("s"))
+
+
 def test_without_the_archive_its_tombstone_says_what_is_left(
     log: SessionLog, server_url: str, archive: SessionArchive
 ) -> None:
