@@ -268,6 +268,24 @@ def test_sessions_can_be_deleted_and_nothing_but_hashes_is_left(people: SessionL
     assert names(people) == []
 
 
+def test_what_forks_share_goes_also_where_the_session_is_deleted(people: SessionLog) -> None:
+    fill(people, 3)
+    people.fork("s", into="f", at=3)
+    people.append("f", note(4))
+    people.fork("s", into="held", at=3)
+    people.retention.hold("held", **WHO)
+    people.subjects.annotate("s", "user-77")
+    (step,) = erase(people, delete=True).steps
+    assert step.outcome == "deleted"
+    assert [text.split(":")[0] for text in step.notes[:2]] == [
+        "fork 'f' is not said to be about the person",
+        "fork 'held' is held, and has what they share",
+    ]
+    assert [one.event.is_erased for one in people.read("f", types="custom.note")] == [True, True, True, False]
+    assert not any(one.event.is_erased for one in people.read("held"))
+    assert people.verify("f").ok
+
+
 def test_tombstones_of_their_sessions_are_found_and_reduced(people: SessionLog) -> None:
     people.append("s", note(1))
     people.subjects.annotate("s", "user-77")

@@ -173,6 +173,19 @@ def test_what_an_archive_does_not_let_go_is_left_and_told(server_url: str, names
             assert not report.is_complete
 
 
+@pytest.mark.parametrize("delete", [False, True])
+def test_a_fork_in_the_archive_that_nobody_said_is_about_them_is_told(log: SessionLog, delete: bool) -> None:
+    fill(log, 3)
+    log.fork("s", into="before", at=3)
+    log.subjects.annotate("s", "user-77")
+    log.fork("s", into="since", at=4)
+    for fork in ("before", "since"):
+        dropped(log, fork)
+    notes = [note for step in erase(log, delete=delete).steps for note in step.notes if "fork" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith("fork 'before' is in an archive, and has what they share")
+
+
 def test_of_several_sessions_of_an_id_none_is_taken_for_another(log: SessionLog) -> None:
     about(log)
     dropped(log)
