@@ -198,6 +198,21 @@ def test_of_several_sessions_of_an_id_none_is_taken_for_another(log: SessionLog)
     assert [one.event.is_erased for one in log.read("s")] == [False] * 5
 
 
+def test_what_is_removed_of_a_deleted_session_takes_no_later_one_of_its_id_along(
+    log: SessionLog, archive: SessionArchive
+) -> None:
+    about(log)
+    assert Archiver(log, archive).archive("s").outcome is Outcome.ARCHIVED
+    log.delete("s")
+    fill(log, 5, "s")
+    dropped(log)
+    report = erase(log)
+    assert outcomes(report) == {"archive": "deleted", "tombstone": "reduced"}
+    assert len(archive.of_session(log.namespace, "s")) == 1
+    assert restore_archived(log, "s")
+    assert log.head("s").revision == 5
+
+
 def test_the_key_of_several_sessions_of_an_id_is_not_shredded_for_one(sealing: SessionLog) -> None:
     fill(sealing, 5, "s")
     dropped(sealing)
@@ -315,6 +330,24 @@ def test_a_session_that_was_held_when_it_was_archived_is_so_once_it_is_back(
         report = erase(anew)
         assert outcomes(report) == {"session": "held", "archive": "held"}
         assert not report.is_complete
+
+
+@pytest.mark.parametrize("delete", [False, True])
+def test_what_was_held_when_it_was_archived_stays_where_the_server_has_lost_it(
+    sealing: SessionLog, server_url: str, archive: SessionArchive, delete: bool
+) -> None:
+    about(sealing)
+    sealing.retention.hold("s", reason="matter 12", by="counsel")
+    assert Archiver(sealing, archive).archive("s").outcome is Outcome.ARCHIVED
+    keys = sealing._events.cipher.provider
+    empty(sealing)
+    with SessionLog.connect(server_url, sealing.namespace, subject_key=KEY, archive=archive, encryption=keys) as anew:
+        (step,) = erase(anew, delete=delete).steps
+        assert (step.outcome, "restore s" in step.notes[0]) == ("held", True)
+        assert restore_archived(anew, "s")
+        anew.retention.release("s", reason="matter 12", by="counsel")
+        assert erase(anew, delete=delete).is_complete
+        assert [*anew.subjects.find("user-77")] == []
 
 
 def test_the_commands_look_into_the_archive(

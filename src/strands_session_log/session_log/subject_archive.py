@@ -32,6 +32,7 @@ _ERASING = (PayloadErased.TYPE.encode(), MessageRedacted.TYPE.encode())
 _UNREADABLE = "it cannot be read: {}. `session-log archived SESSION --verify` tells more"
 _ELSEWHERE = "its content is in an archive that was not searched, {}: give the log that archive"
 _OUTLIVED = "a later session has its id: `session-log archived {} --forget` deletes what the archive has of all of them"
+_HELD = "it was held when it was archived: `session-log restore {}`, and release it there"
 _LOCKED = "the archive lets nothing be removed, and {}"
 
 _Way: TypeAlias = Literal["renew", "remove", "shred", "rewrite", "held", "left"]
@@ -177,21 +178,26 @@ class ArchivedSubjects:
         is_deleted = not is_there and self._was_deleted(copy)
         if is_there and self._events.retainer.held(copy.session_id) is not None:
             return "held", ""
+        if not is_there and not is_deleted and match.content is not None and match.content.is_held:
+            return "held", _HELD.format(copy.session_id)
         if is_there and not (is_whole and deletes):
             cure = f"`session-log keys shred {copy.session_id}` makes it unreadable, and what is on the server"
             return ("left", _LOCKED.format(cure)) if is_locked else ("renew", "")
         if is_deleted or is_there or (is_whole and deletes):
             return self._way_to_remove(match, is_locked, is_deleted, is_other)
-        if match.content is None:
-            return "left", _UNREADABLE.format(match.why)
-        if is_other:
-            return "left", "another session has its id on the server; deleting removes it from the archive"
-        if self._is_outlived(copy):
-            return "left", _OUTLIVED.format(copy.session_id)
+        if why := self._why_not_restored(match, is_other):
+            return "left", why
         why = self._why_not_shredded(match, is_whole, is_other)
         if why and is_locked:
             return "left", _LOCKED.format(why)
         return "rewrite" if why else "shred", ""
+
+    def _why_not_restored(self, match: _Match, is_other: bool) -> str:
+        if match.content is None:
+            return _UNREADABLE.format(match.why)
+        if is_other:
+            return "another session has its id on the server; deleting removes it from the archive"
+        return _OUTLIVED.format(match.copy.session_id) if self._is_outlived(match.copy) else ""
 
     def _way_to_remove(self, match: _Match, is_locked: bool, is_deleted: bool, is_other: bool) -> tuple[_Way, str]:
         if is_locked:
@@ -209,7 +215,9 @@ class ArchivedSubjects:
                 why = archive.renew(self._log, copy.session_id, drop=False, by=erasure.by)
                 return SubjectStep(place, "left" if why else "erased", 0 if why else count, (why,) if why else ())
             case "remove":
-                forget_archived(self._log, copy.session_id, erasure.reason, erasure.by)
+                if not self._was_deleted(copy):
+                    # Else it says so already; and an archive may have what began under its id since.
+                    forget_archived(self._log, copy.session_id, erasure.reason, erasure.by)
                 if archive.remove(self._log.namespace, copy):
                     return SubjectStep(place, "deleted", count)
                 return SubjectStep(place, "left", 0, ("the archive refuses to remove it, and only counts it no more",))
