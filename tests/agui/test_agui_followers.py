@@ -53,6 +53,8 @@ def test_who_is_further_behind_than_is_kept_is_cut_off_and_comes_again(session_l
             for number in range(6):
                 last = await asyncio.to_thread(session_log.append, THREAD, started(f"run-{number}"))
             await channel.known(last.revision)
+            # Those who keep up have their turn.
+            await asyncio.sleep(0)
             assert [frame async for frame in frames] == [b": too slow, come again\n\n"]
             assert b"run-5" in await anext(channel.frames(last.revision))
         hub.close()
@@ -83,6 +85,27 @@ def test_who_is_more_bytes_behind_than_are_kept_is_cut_off_and_what_is_longer_re
             assert [frame async for frame in slow] == [b": too slow, come again\n\n"]
         hub.close()
 
+    session_log.append(THREAD, started("run"))
+    with SessionRuns(session_log, THREAD).acquire("run", SOON):
+        asyncio.run(follow())
+
+
+def test_who_keeps_up_is_not_cut_off_however_much_comes_at_once(session_log: SessionLog) -> None:
+    async def follow() -> None:
+        hub = ThreadHub(session_log, AguiSettings(kept_bytes=3000))
+        with hub.channel(THREAD) as channel:
+            frames = channel.frames(0)
+            assert b"RUN_STARTED" in await anext(frames)
+            at_once = [told("run", "before"), told("run", "long" * 2500), told("run", "behind"), note]
+            await asyncio.to_thread(session_log.append, THREAD, at_once)
+            said = b""
+            while b"behind" not in said:
+                said += await anext(frames)
+            assert b"before" in said
+            assert b"longlong" in said
+        hub.close()
+
+    note = events.Custom("custom.note", {})
     session_log.append(THREAD, started("run"))
     with SessionRuns(session_log, THREAD).acquire("run", SOON):
         asyncio.run(follow())

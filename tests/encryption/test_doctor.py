@@ -85,6 +85,25 @@ def test_what_stands_in_the_clear_beside_it_is_told(server_url: str, namespace: 
     assert "correct-horse" not in str(found)
 
 
+def test_what_was_erased_is_not_said_to_stand_in_the_clear(server_url: str, namespace: str, keys: LocalKeys) -> None:
+    with SessionLog.connect(server_url, namespace) as clear:
+        fill(clear, 1, "began")
+    with SessionLog.connect(server_url, namespace, encryption=keys) as log:
+        fill(log, 1, "began")
+        fill(log, 2, "sealed")
+        for name in ("began", "sealed"):
+            log.erase(name, 1, reason="asked")
+    assert "plaintext" not in told(server_url, namespace, keys)
+
+
+def test_a_key_store_that_is_being_written_to_is_looked_at_all_the_same(
+    server_url: str, namespace: str, keys: LocalKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = Path.rglob
+    monkeypatch.setattr(Path, "rglob", lambda path, pattern: [*listed(path, pattern), path / "aside" / "gone"])
+    assert told(server_url, namespace, keys)["key store"][0][0] == "ok"
+
+
 def test_a_key_store_that_others_may_read_is_an_error_and_so_is_none(
     server_url: str, namespace: str, keys: LocalKeys, tmp_path: Path
 ) -> None:

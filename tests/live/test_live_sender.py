@@ -17,6 +17,7 @@ from strands_session_log.live import publisher, sender
 from strands_session_log.live.publisher import Publisher
 from strands_session_log.live.sender import LiveSource, Sender, sender_for
 from support import FaultProxy, wait_until
+from support.cluster import Cluster
 from support.servers import Server
 from support.waiting import wait_until_collected
 
@@ -37,6 +38,10 @@ def say(of: Publisher, text: str = "word ") -> None:
 
 def pieces(log: SessionLog, name: str) -> int:
     return int(log.client.execute_command("XLEN", log._events.keyspace.session(name).live))
+
+
+def sender_of(log: SessionLog) -> Sender:
+    return sender_for(log._events.store, log._events.keyspace.session("s").live)
 
 
 def threads() -> list[threading.Thread]:
@@ -63,7 +68,7 @@ class CountedSender(Sender):
 def clock(monkeypatch: pytest.MonkeyPatch) -> CountedSender:
     counted = CountedSender()
     monkeypatch.setattr(publisher, "time", counted)
-    monkeypatch.setattr(publisher, "sender_for", lambda client: counted)
+    monkeypatch.setattr(publisher, "sender_for", lambda *_: counted)
     return counted
 
 
@@ -97,14 +102,14 @@ def _refuse(*_: Any, **__: Any) -> Any:
     raise ConnectionError("refused")
 
 
-def test_many_agents_are_published_by_one_thread(session_log: SessionLog) -> None:
+def test_many_agents_are_published_by_one_thread_for_each_node(session_log: SessionLog) -> None:
     known = threads()
     publishers = begun(session_log)
     for one in publishers:
         say(one)
     assert all(one.flush(SOON) for one in publishers)
     assert [pieces(session_log, name) for name in NAMES] == [1] * len(NAMES)
-    assert len([one for one in threads() if one not in known]) == 1
+    assert len([one for one in threads() if one not in known]) == len({_node(session_log, name) for name in NAMES})
 
 
 @pytest.mark.faults
@@ -150,6 +155,47 @@ def test_a_session_that_takes_nothing_is_in_no_others_way(
     assert publishers[0].stats.last_error
 
 
+def test_one_that_fails_where_it_must_not_is_in_no_others_way_and_goes_on(
+    session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, *others = begun(session_log)
+    with monkeypatch.context() as patched:
+        # As a handler of the application's for logs may.
+        patched.setattr(ours, "_publishing", _raising)
+        patched.setattr(ours, "_give_up", _refuse)
+        for one in (ours, *others):
+            say(one)
+        assert all(one.flush(SOON) for one in (ours, *others))
+    assert [one.stats.published for one in others] == [1] * len(others)
+    say(ours)
+    assert ours.flush(SOON)
+    assert ours.stats.published == 1
+
+
+def _raising(*_: Any) -> Any:
+    raise ConnectionError("refused")
+    yield
+
+
+@pytest.mark.faults
+def test_a_node_of_a_cluster_that_is_away_is_in_no_way_of_what_is_said_on_the_others() -> None:
+    with Cluster(cluster_require_full_coverage="no") as cluster, SessionLog(cluster.client(socket_timeout=10)) as log:
+        publishers = dict(zip(NAMES, begun(log), strict=True))
+        away = cluster.node_for(log._events.keyspace.session(NAMES[0]).live)
+        others = [one for name, one in publishers.items() if not _node(log, name).endswith(f":{away.port}")]
+        assert 0 < len(others) < len(NAMES)
+        away.kill()
+        for one in publishers.values():
+            say(one)
+        assert all(one.flush(SOON) for one in publishers.values())
+        assert [one.stats.published for one in others] == [1] * len(others)
+        assert publishers[NAMES[0]].stats.dropped == 1
+
+
+def _node(log: SessionLog, name: str) -> str:
+    return log._events.store.node_of(log._events.keyspace.session(name).live)
+
+
 def test_more_than_is_sent_at_once_is_sent_nevertheless(
     session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,7 +215,7 @@ def test_its_thread_is_there_only_while_there_is_something_to_send(
     for _ in range(2):
         say(ours)
         assert ours.flush(SOON)
-        wait_until(lambda: not sender_for(session_log.client)._thread.is_alive, "the thread to end")
+        wait_until(lambda: not sender_of(session_log)._thread.is_alive, "the thread to end")
     assert ours.stats.published == 2
 
 
@@ -192,7 +238,7 @@ def test_what_is_due_sooner_does_not_wait_for_what_is_due_later(session_log: Ses
     say(fast)
     assert fast.flush(SOON)
     assert (fast.stats.published, slow.stats.waiting) == (1, 1)
-    sender_for(session_log.client)._due.clear()
+    sender_of(session_log)._due.clear()
 
 
 def test_a_client_that_nobody_needs_any_more_is_not_kept(tcp_server: Server, namespace: str) -> None:

@@ -268,6 +268,24 @@ def test_sessions_can_be_deleted_and_nothing_but_hashes_is_left(people: SessionL
     assert names(people) == []
 
 
+def test_what_forks_share_goes_also_where_the_session_is_deleted(people: SessionLog) -> None:
+    fill(people, 3)
+    people.fork("s", into="f", at=3)
+    people.append("f", note(4))
+    people.fork("s", into="held", at=3)
+    people.retention.hold("held", **WHO)
+    people.subjects.annotate("s", "user-77")
+    (step,) = erase(people, delete=True).steps
+    assert step.outcome == "deleted"
+    assert [text.split(":")[0] for text in step.notes[:2]] == [
+        "fork 'f' is not said to be about the person",
+        "fork 'held' is held, and has what they share",
+    ]
+    assert [one.event.is_erased for one in people.read("f", types="custom.note")] == [True, True, True, False]
+    assert not any(one.event.is_erased for one in people.read("held"))
+    assert people.verify("f").ok
+
+
 def test_tombstones_of_their_sessions_are_found_and_reduced(people: SessionLog) -> None:
     people.append("s", note(1))
     people.subjects.annotate("s", "user-77")
@@ -278,6 +296,45 @@ def test_tombstones_of_their_sessions_are_found_and_reduced(people: SessionLog) 
     assert erase(people).count("reduced") == 1
     assert names(people) == []
     assert next(people.tombstones("s")).by.startswith("sha256:")
+
+
+def about_two(log: SessionLog, session_id: str = "s") -> None:
+    log.append(session_id, note(1))
+    for subject in ("user-77", "user-88"):
+        log.subjects.annotate(session_id, subject)
+    log.delete(session_id, by="ada")
+
+
+def test_a_tombstone_that_was_reduced_for_one_is_exported_and_reduced_for_another(people: SessionLog) -> None:
+    about_two(people)
+    about_two(people, "t")
+    assert erase(people).count("reduced") == 2
+    lines = [line for line in exported(people, "user-88") if line["kind"] == "tombstone"]
+    assert [line["session_id"][:7] for line in lines] == ["sha256:"] * 2
+    assert erase(people, "user-88").count("reduced") == 2
+    assert names(people, "user-88") == []
+    assert [one.subjects for one in people.tombstones()] == [(), ()]
+
+
+def test_a_reduced_tombstone_of_an_id_that_is_held_now_stays(people: SessionLog) -> None:
+    about_two(people)
+    assert erase(people).is_complete
+    people.append("s", note(1))
+    people.retention.hold("s", **WHO)
+    assert erase(people, "user-88").count("held") == 1
+    assert len(names(people, "user-88")) == 1
+    people.retention.release("s", **WHO)
+    assert erase(people, "user-88").is_complete
+    assert names(people, "user-88") == []
+
+
+def test_of_an_id_each_life_that_was_about_them_is_exported_once(people: SessionLog) -> None:
+    about_two(people)
+    people.append("s", note(1))
+    people.delete("s", by="grace", reason="of nobody")
+    about_two(people)
+    told = [line["by"] for line in exported(people) if line["kind"] == "tombstone"]
+    assert told == ["ada", "ada"]
 
 
 def test_a_reason_that_names_them_is_refused_and_not_repeated(people: SessionLog) -> None:

@@ -173,6 +173,78 @@ def test_what_an_archive_does_not_let_go_is_left_and_told(server_url: str, names
             assert not report.is_complete
 
 
+@pytest.mark.parametrize("delete", [False, True])
+def test_a_fork_in_the_archive_that_nobody_said_is_about_them_is_told(log: SessionLog, delete: bool) -> None:
+    fill(log, 3)
+    log.fork("s", into="before", at=3)
+    log.subjects.annotate("s", "user-77")
+    log.fork("s", into="since", at=4)
+    for fork in ("before", "since"):
+        dropped(log, fork)
+    notes = [note for step in erase(log, delete=delete).steps for note in step.notes if "fork" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith("fork 'before' is in an archive, and has what they share")
+
+
+def test_of_several_sessions_of_an_id_none_is_taken_for_another(log: SessionLog) -> None:
+    about(log)
+    dropped(log)
+    fill(log, 5, "s")
+    dropped(log)
+    for delete in (False, True):
+        report = erase(log, delete=delete)
+        assert (outcomes(report)["archive"], report.is_complete) == ("left", False)
+    assert restore_archived(log, "s")
+    assert [one.event.is_erased for one in log.read("s")] == [False] * 5
+
+
+def test_what_is_removed_of_a_deleted_session_takes_no_later_one_of_its_id_along(
+    log: SessionLog, archive: SessionArchive
+) -> None:
+    about(log)
+    assert Archiver(log, archive).archive("s").outcome is Outcome.ARCHIVED
+    log.delete("s")
+    fill(log, 5, "s")
+    dropped(log)
+    report = erase(log)
+    assert outcomes(report) == {"archive": "deleted", "tombstone": "reduced"}
+    assert len(archive.of_session(log.namespace, "s")) == 1
+    assert restore_archived(log, "s")
+    assert log.head("s").revision == 5
+
+
+def test_the_key_of_several_sessions_of_an_id_is_not_shredded_for_one(sealing: SessionLog) -> None:
+    fill(sealing, 5, "s")
+    dropped(sealing)
+    about(sealing)
+    # What began later is what comes back, and can be erased.
+    dropped(sealing)
+    assert outcomes(erase(sealing))["archive"] == "erased"
+    with io.BytesIO() as file:
+        archive = sealing.archive
+        assert isinstance(archive, SessionArchive)
+        first = archive.of_session(sealing.namespace, "s")[0]
+        file.write(archive.read(sealing.namespace, first).read())
+        empty(sealing)
+        sealing.import_(file)
+    assert len([one for one in sealing.read("s") if one.event.has_content]) == 5
+
+
+def test_the_key_of_a_session_that_has_its_id_now_is_not_shredded(
+    server_url: str, namespace: str, tmp_path: Path
+) -> None:
+    locked = SessionArchive(str(tmp_path / "locked"), object_lock=True)
+    keys = LocalKeys.new(tmp_path / "keys")
+    with SessionLog.connect(server_url, namespace, subject_key=KEY, archive=locked, encryption=keys) as log:
+        about(log)
+        assert Archiver(log, locked).archive("s").outcome is Outcome.ARCHIVED
+        log.delete("s")
+        fill(log, 3, "s")
+        (step, _) = erase(log).steps
+        assert (step.outcome, "same key" in step.notes[0]) == ("left", True)
+        assert all(one.event.has_content for one in log.read("s"))
+
+
 def test_without_the_archive_its_tombstone_says_what_is_left(
     log: SessionLog, server_url: str, archive: SessionArchive
 ) -> None:
@@ -258,6 +330,24 @@ def test_a_session_that_was_held_when_it_was_archived_is_so_once_it_is_back(
         report = erase(anew)
         assert outcomes(report) == {"session": "held", "archive": "held"}
         assert not report.is_complete
+
+
+@pytest.mark.parametrize("delete", [False, True])
+def test_what_was_held_when_it_was_archived_stays_where_the_server_has_lost_it(
+    sealing: SessionLog, server_url: str, archive: SessionArchive, delete: bool
+) -> None:
+    about(sealing)
+    sealing.retention.hold("s", reason="matter 12", by="counsel")
+    assert Archiver(sealing, archive).archive("s").outcome is Outcome.ARCHIVED
+    keys = sealing._events.cipher.provider
+    empty(sealing)
+    with SessionLog.connect(server_url, sealing.namespace, subject_key=KEY, archive=archive, encryption=keys) as anew:
+        (step,) = erase(anew, delete=delete).steps
+        assert (step.outcome, "restore s" in step.notes[0]) == ("held", True)
+        assert restore_archived(anew, "s")
+        anew.retention.release("s", reason="matter 12", by="counsel")
+        assert erase(anew, delete=delete).is_complete
+        assert [*anew.subjects.find("user-77")] == []
 
 
 def test_the_commands_look_into_the_archive(

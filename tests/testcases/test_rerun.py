@@ -112,6 +112,27 @@ def test_what_a_rewind_has_undone_is_not_asked_again_unless_it_is_gone_on_from(l
         assert [one["content"][0]["text"] for one in turn.was] == [said]
 
 
+def test_what_was_undone_and_gone_back_to_stands_again(log: SessionLog) -> None:
+    def say(prompt: str, *answers: str) -> int:
+        manager = ValkeySessionManager("s", log=log)
+        Agent(ScriptedModel(*answers), session_manager=manager, callback_handler=None)(prompt)
+        return log.head("s").revision
+
+    first, second = say("First?", "One."), say("Undone?", "Two.")
+    log.rewind("s", first)
+    other = say("Other?", "Three.")
+    log.rewind("s", second)
+    say("Last?", "Four.")
+
+    said = [one["content"][0]["text"] for one in recorded_messages(log, "s")]
+    assert said == ["First?", "One.", "Undone?", "Two.", "Last?", "Four."]
+    assert "Two." not in str(recorded_messages(log, "s", at=other))
+    turns = rerun(log, "s", first, stand_in(log, "s", ScriptedModel("Two.", "Four."))).turns
+    assert [turn.was[0]["content"][0]["text"] for turn in turns] == ["Two.", "Four."]
+    (turn,) = rerun(log, "s", other - 2, stand_in(log, "s", ScriptedModel("Again."))).turns
+    assert turn.was[0]["content"][0]["text"] == "Three."
+
+
 def test_a_tool_answers_what_it_answered_though_ids_of_calls_come_again(log: SessionLog) -> None:
     def call(city: str) -> list[Any]:
         return [{"toolUse": {"toolUseId": "1", "name": "forecast", "input": {"city": city}}}]

@@ -155,6 +155,7 @@ class ThreadChannel:
         has_news = self._frames.add(events, self._position)
         for news in (*(self._watching if has_news else ()), *self._waiting):
             news.set()
+        asyncio.get_running_loop().call_soon(self._frames.drop_oldest)
 
     async def _follow(self) -> None:
         while not self.is_gone:

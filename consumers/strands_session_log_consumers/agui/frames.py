@@ -120,7 +120,7 @@ class KeptFrames:
 
     def __init__(self, kept: int, kept_bytes: int) -> None:
         self._kept, self._kept_bytes, self._frames = kept, kept_bytes, deque[AguiFrame]()
-        self._size = 0
+        self._size = self._newest = 0
         self._places = dict[str, int]()
         self._open = OpenEvents()
         self.count = 0
@@ -128,6 +128,7 @@ class KeptFrames:
     def add(self, events: Iterable[BaseEvent], position: LivePosition) -> bool:
         """Take what happened at a position; returns whether that is anything."""
         found, at = [*events], str(position)
+        self._newest = len(found) or self._newest
         for number, event in enumerate(found, 1):
             id_ = at if number == len(found) else f"{at}~{number}"
             self._open.take(event)
@@ -137,12 +138,12 @@ class KeptFrames:
             self.count += 1
             self._note(id_)
         self._note(at)
-        self._drop_oldest(len(found))
         return bool(found)
 
-    def _drop_oldest(self, newest: int) -> None:
-        while len(self._frames) > max(newest, self._kept) or (
-            self._size > self._kept_bytes and len(self._frames) > newest
+    def drop_oldest(self) -> None:
+        """Keep no more than may be; once those who keep up have had their turn, however much came at once."""
+        while len(self._frames) > max(self._newest, self._kept) or (
+            self._size > self._kept_bytes and len(self._frames) > self._newest
         ):
             self._size -= len(self._frames.popleft().sent)
 

@@ -30,10 +30,12 @@ class Places:
         Raises:
             HTTPException: 503 when all are taken.
         """
+        # Nothing is made while it is locked: a collection that comes then may leave a place, in this very thread.
         with self._lock:
-            if not self._free:
-                raise HTTPException(503, self._taken)
-            self._free -= 1
+            is_free = self._free > 0
+            self._free -= is_free
+        if not is_free:
+            raise HTTPException(503, self._taken)
         try:
             yield
         finally:

@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+from functools import partial
 from hashlib import sha1, sha256
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 from uuid import uuid4
 
 import orjson
@@ -40,6 +41,7 @@ _PERSONAL = ("session", "by", "reason")
 _ATTEMPTS = 100
 _TOMBSTONES = ("hash", CURES["tombstones"])
 _PAGE = 1000
+_Replaced: TypeAlias = bool | StillHeld
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,14 @@ class Tombstone:
                 told = archived if type(archived) is str else ""
                 return cls(texts[0], revision, link, first, at, texts[1], texts[2], about, told)
         return None
+
+
+class ReducedPlace(NamedTuple):
+    """Where a tombstone stands that was reduced: what it has in place of the id, its partition, and its field there."""
+
+    name: str
+    partition: int
+    field: str
 
 
 class Deleter:
@@ -145,7 +155,7 @@ class Deleter:
 
     def all_lives(self) -> Iterator[dict[str, Any]]:
         """Those of all ids, as `lives` has them."""
-        for tombstone in self._all():
+        for _, _, tombstone in self._all():
             yield from map(_without_token, raw_lives(tombstone))
 
     def bring_back(self, session_id: str, lives: Sequence[Mapping[str, Any]]) -> bool:
@@ -167,15 +177,16 @@ class Deleter:
 
     def all(self) -> Iterator[Tombstone]:
         """All there are, partition by partition."""
-        for tombstone in self._all():
+        for _, _, tombstone in self._all():
             yield from lives_in(tombstone)
 
-    def _all(self) -> Iterator[bytes]:
+    def _all(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """Each with its partition and its field."""
         for partition in range(self._keyspace.partitions):
             key, cursor = self._keyspace.tombstones(partition), 0
             while True:
                 cursor, found = self._scan(key, cursor)
-                yield from found[1::2]
+                yield from ((partition, *one) for one in zip(found[::2], found[1::2], strict=True))
                 if not cursor:
                     break
 
@@ -191,6 +202,20 @@ class Deleter:
             SessionHeldError: When the session that has the id now is held.
         """
         return self._change(session_id, lambda life: _reduced(life, but_for))
+
+    def reduced(self) -> dict[str, list[ReducedPlace]]:
+        """Where tombstones stand that were reduced, by what they have in place of the id."""
+        found = dict[str, list[ReducedPlace]]()
+        for partition, field, tombstone in self._all():
+            for name in {one.session_id for one in lives_in(tombstone) if _REDUCED.fullmatch(one.session_id)}:
+                found.setdefault(name, []).append(ReducedPlace(name, partition, field.decode(errors="replace")))
+        return found
+
+    def reduce_again(self, place: ReducedPlace, but_for: str) -> int:
+        """Like `reduce`, where one was before, for somebody else, and nobody knows the id any more."""
+        key, replace = self._keyspace.tombstones(place.partition), partial(retention.replace_reduced, self._store)
+        replaced = partial(replace, place.partition, place.field)
+        return self._change_at(key, place.field, lambda life: _reduced(life, but_for), replaced, place.name)
 
     def delete_archived(self, session_id: str, reason: str, by: str) -> int:
         """Let the tombstones say that the id's sessions were deleted, no longer that an archive has them: how many.
@@ -208,18 +233,29 @@ class Deleter:
     def _change(self, session_id: str, changed: Callable[[Any], Any]) -> int:
         """Put something else in place of each life of an id: how many there are."""
         key, field = self._keyspace.session(session_id).tombstones, _field(session_id)
+        replaced = partial(retention.replace_tombstone, self._store, session_id, field)
+        return self._change_at(key, field, changed, replaced, session_id)
+
+    def _change_at(
+        self,
+        key: str,
+        field: str,
+        changed: Callable[[Any], Any],
+        replaced: Callable[[bytes, bytes], _Replaced],
+        name: str,
+    ) -> int:
         for _ in range(_ATTEMPTS):
             text = self._text(key, field)
             lives = _lives(text)
             new = orjson.dumps([changed(life) for life in lives])
             if not lives:
                 return 0
-            replaced = retention.replace_tombstone(self._store, session_id, field, text, new)
-            if isinstance(replaced, StillHeld):
-                raise SessionHeldError(session_id, replaced.since)
-            if replaced:
+            outcome = replaced(text, new)
+            if isinstance(outcome, StillHeld):
+                raise SessionHeldError(name, outcome.since)
+            if outcome:
                 return len(lives)
-        raise ContentionError(session_id, _ATTEMPTS)
+        raise ContentionError(name, _ATTEMPTS)
 
     def _text(self, key: str, field: str) -> bytes:
         with naming(self._store, {key: _TOMBSTONES}):

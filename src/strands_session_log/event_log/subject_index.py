@@ -87,14 +87,14 @@ class SubjectIndex:
         for mark in marks:
             subjects.forget(self._store, session_id, mark, again=True)
 
-    def fork_names(self, session_id: str) -> list[str]:
-        """The sessions that were made of a session, and of these, as far as they are there."""
+    def fork_names(self, session_id: str, *, are_there: bool = True) -> list[str]:
+        """The sessions that were made of a session, and of these, as far as they are there; or those that are not."""
         key = self._keyspace.session(session_id).head
         (found,) = self._store.fields(key, "forks")
         notes = () if found is None else parsed(key, "forks", found, forks_of)
         names = list(dict.fromkeys(note.session_id for note in notes))
         there = self._store.pipeline([("EXISTS", self._keyspace.session(name).head) for name in names])
-        return [name for name, is_there in zip(names, there, strict=True) if is_there]
+        return [name for name, is_there in zip(names, there, strict=True) if bool(is_there) is are_there]
 
     def stored(self, key: str) -> bytes | None:
         """A stored value."""

@@ -176,7 +176,7 @@ class Publisher:
         _open.add(self)
 
     def _reset(self) -> None:
-        self._sender, self._changed = sender_for(self.store.client), Condition()
+        self._sender, self._changed = sender_for(self.store, self._keys.live), Condition()
         self._pieces: list[_Piece] = []
         self.characters = 0
         self._forgets = self._is_busy = False
@@ -253,11 +253,12 @@ class Publisher:
             yield from self._publishing(batch)
         except Exception as error:
             self._give_up(batch, error)
-        with self._changed:
-            self._is_busy = False
-            if self._has_work:
-                self._start()
-            self._changed.notify_all()
+        finally:
+            with self._changed:
+                self._is_busy = False
+                if self._has_work:
+                    self._start()
+                self._changed.notify_all()
 
     def _take(self) -> _Batch:
         """What is to be published now. A message that was whole before anybody heard of it is read in the log."""

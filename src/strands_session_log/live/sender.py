@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator, Sequence
 from math import inf
@@ -10,8 +11,11 @@ from typing import Any, Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
 from ..concurrency import ProcessBound, WorkerThread
+from ..errors.quoting import frames_of
 from ..scripts import LIVE
 from ..server import Call, Client, Store
+
+logger = logging.getLogger(__name__)
 
 _GATHER = 0.005
 """Seconds between two round trips, at least: what is due meanwhile goes together."""
@@ -40,6 +44,8 @@ class LiveSource(Protocol):
 
 class Sender(ProcessBound):
     """Sends for all whose stores share a client, in a thread that is there only while there is something to do.
+
+    In a cluster for those of one node: a round trip to all would wait for the slowest, and fail where one is away.
 
     With a thread for each of a hundred agents, handing the interpreter from one to the other is most of what they do.
     """
@@ -119,6 +125,10 @@ def _next_call(sending: Sending, reply: Any) -> Call | None:
         return sending.throw(reply) if isinstance(reply, Exception) else sending.send(reply)
     except StopIteration:
         return None
+    except Exception as error:
+        # It should not, and is in no other's way where it does.
+        logger.error("error=<%s> | what agents say is not published", frames_of(error))
+        return None
 
 
 def _replies(store: Store, calls: Sequence[Call]) -> Sequence[Any]:
@@ -129,12 +139,13 @@ def _replies(store: Store, calls: Sequence[Call]) -> Sequence[Any]:
         return [error] * len(calls)
 
 
-_senders: WeakKeyDictionary[Client, Sender] = WeakKeyDictionary()
+_senders: WeakKeyDictionary[Client, dict[str, Sender]] = WeakKeyDictionary()
 
 
-def sender_for(client: Client) -> Sender:
-    """The one of this process for a client; of two that are made at once, both work."""
-    found = _senders.get(client)
+def sender_for(store: Store, key: str) -> Sender:
+    """The one of this process for a client, and the node that has a key; of two that are made at once, both work."""
+    senders, node = _senders.setdefault(store.client, {}), store.node_of(key)
+    found = senders.get(node)
     if found is None or found.is_elsewhere:
-        found = _senders[client] = Sender()
+        found = senders[node] = Sender()
     return found

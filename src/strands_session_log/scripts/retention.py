@@ -140,5 +140,15 @@ def delete(
 def replace_tombstone(store: Store, session_id: str, field: str, known: bytes, new: bytes) -> bool | StillHeld:
     """Put another text in place of a tombstone, if it is still what is known."""
     keys = store.keyspace.session(session_id)
-    reply = store.run(TOMBSTONE_SET, [keys.tombstones, keys.head, keys.holds], [field, known, new, session_id])
+    return _replaced(store, [keys.tombstones, keys.holds, keys.head], [field, known, new, session_id])
+
+
+def replace_reduced(store: Store, partition: int, field: str, known: bytes, new: bytes) -> bool | StillHeld:
+    """The same of one whose id nobody knows any more."""
+    keyspace = store.keyspace
+    return _replaced(store, [keyspace.tombstones(partition), keyspace.holds(partition)], [field, known, new])
+
+
+def _replaced(store: Store, keys: Sequence[str], arguments: Sequence[str | bytes]) -> bool | StillHeld:
+    reply = store.run(TOMBSTONE_SET, keys, arguments)
     return StillHeld(holds_in(text(reply[1]))) if isinstance(reply, list) else bool(reply)

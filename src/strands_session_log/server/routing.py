@@ -60,6 +60,18 @@ def primaries(client: Client) -> list[tuple[str, Client]]:
     return [(node.name, cluster.get_valkey_connection(node)) for node in nodes]
 
 
+def node_of(client: Client, key: str) -> str:
+    """The name of the node that serves a key, as far as a cluster client knows without asking; else nothing."""
+    if not isinstance(client, ValkeyCluster):
+        return ""
+    cluster: Any = client
+    try:
+        return str(cluster.get_node_from_key(key).name)
+    except (AttributeError, driver.ValkeyError, driver.ValkeyClusterException):
+        # Nobody is known to serve it.
+        return ""
+
+
 @contextmanager
 def connection_to(client: Client, key: str) -> Iterator[Client]:
     """The client itself, or in a cluster the client of the node that serves the key now.

@@ -22,7 +22,7 @@ from .checks import ServerReport, check, inspect, inspect_all
 from .durability import MEMORY, Durability
 from .errors import as_ours, attempted, is_already_there, raised, told_apart, with_retries
 from .pinned_connection import PinnedConnection
-from .routing import Client, connection_to, options_of, primaries
+from .routing import Client, connection_to, node_of, options_of, primaries
 from .script import Argument, Call, LuaScript, additions, packed
 
 T = TypeVar("T")
@@ -276,6 +276,10 @@ class Store:
     def release(self) -> None:
         """Hold no connection any more; the next append takes one again."""
         self._pinned.release()
+
+    def node_of(self, key: str) -> str:
+        """Which node of a cluster holds a key, as far as the client knows; empty where there are no others."""
+        return node_of(self.client, key)
 
     @contextmanager
     def blocking_connection(self, key: str) -> Iterator[BlockingConnection]:

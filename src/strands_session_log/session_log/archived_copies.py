@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from ..codec import RawEntry, recorded
@@ -14,6 +14,7 @@ from ..events import Recorded, SessionAnnotated
 from ..evidence.reading import BundleReader
 from ..evidence.verifying import bundle_errors
 from ..ids import EventId
+from ..state.holds import Holds
 from .archiving import Archive, ArchivedCopy
 from .subject_erasure import annotation_of
 
@@ -30,6 +31,7 @@ class CopyContent:
         about: Which events are about whom, by keyed hash; None for all of them.
         readable: The events whose content can be read.
         is_shredded: Whether nobody can read any content of it, since its keys were shredded.
+        is_held: Whether it was held when it was archived.
     """
 
     root: str
@@ -37,6 +39,7 @@ class CopyContent:
     about: dict[str, tuple[EventId, ...] | None] = field(default_factory=dict)
     readable: list[EventId] = field(default_factory=list)
     is_shredded: bool = False
+    is_held: bool = False
 
 
 @contextmanager
@@ -81,13 +84,14 @@ def content_of(log: EventLog, archive: Archive, copy: ArchivedCopy, marks: Mappi
         ArchivedCopyError: As `opened_copy` does; and what else that raises.
     """
     with opened_copy(log, archive, copy) as (root, entries):
-        found, sealed = CopyContent(root), list[tuple[RawEntry, Recorded]]()
+        found, sealed, holds = CopyContent(root), list[tuple[RawEntry, Recorded]](), Holds()
         for entry in entries:
             try:
                 one = recorded(entry)
             except CorruptEntryError:
                 continue
             found.agents.add(one.event.agent)
+            holds.add(one.id, one.event.type, one.event.data)
             if one.event.is_sealed:
                 if not sealed or one.event.type == SessionAnnotated.TYPE:
                     sealed.append((entry, one))
@@ -99,7 +103,7 @@ def content_of(log: EventLog, archive: Archive, copy: ArchivedCopy, marks: Mappi
         if one.event.type == SessionAnnotated.TYPE and not is_shredded and not any(marks.values()):
             raise KeyMissingError(copy.session_id, str(one.id))
     is_closed = bool(sealed) and all(are_shredded) and not found.readable
-    return CopyContent(found.root, found.agents, found.about, found.readable, is_closed)
+    return replace(found, is_shredded=is_closed, is_held=bool(str(holds)))
 
 
 def _note(found: CopyContent, one: Recorded) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
-from ..codec import RawEntry
+from ..codec import FIELDS, RawEntry
 from ..codec.sealed import Frame
 from ..encryption import KeyProvider, LocalKeys, is_encrypted, provider
 from ..errors import EncryptionError, KeyShreddedError, SessionLogError, WrongKeyError
@@ -16,6 +18,7 @@ from ..event_log import EventLog
 from ..keys import Keyspace, config_key
 from ..server import Finding, Store, text
 
+_SALT = 2 * FIELDS.index(b"salt") + 1
 _MOST, _PAGE = 10_000, 200
 _KEYS, _OTHERS = "session keys", 0o077
 _GIVE = "name it with --encryption-keys DIR, or SESSION_LOG_ENCRYPTION_KEYS"
@@ -67,14 +70,18 @@ def encryption_findings(store: Store, given: KeyProvider | str | None) -> Iterat
 
 
 def _key_store(keys: LocalKeys) -> Finding:
-    open_ = [
-        str(path)
-        for path in (keys.path, *sorted(keys.path.rglob("*")))
-        if not path.is_symlink() and path.stat().st_mode & _OTHERS and (path == keys.path or not path.is_dir())
-    ]
-    if open_:
+    if open_ := [str(path) for path in (keys.path, *sorted(keys.path.rglob("*"))) if _is_open(path, keys.path)]:
         return Finding("error", "key store", f"others may read {_named(open_)}", f"chmod -R go= {keys.path}")
     return Finding("ok", "key store", f"{keys.path}, which only its owner may read")
+
+
+def _is_open(path: Path, top: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        # Who writes there removes what it has put aside.
+        return False
+    return bool(mode & _OTHERS) and not stat.S_ISLNK(mode) and (path == top or not stat.S_ISDIR(mode))
 
 
 def _encryption(looked: _Looked) -> Iterator[Finding]:
@@ -149,7 +156,8 @@ def _look_into(log: EventLog, roots: dict[str, str], looked: _Looked) -> None:
     replies = iter(log.store.pipeline(asked, is_lenient=True))
     for session_id, root in roots.items():
         first, last = _entry(next(replies)), _entry(next(replies))
-        if first is not None and not is_encrypted(first) and first[1][-1]:
+        # Of what was erased a commitment stands there, and no salt.
+        if first is not None and not is_encrypted(first) and first[1][_SALT]:
             looked.began_clear.append(session_id)
         looked.key_ids.setdefault(root, b"")
         if last is not None and is_encrypted(last):

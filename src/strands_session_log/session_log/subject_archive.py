@@ -31,6 +31,8 @@ _LINK = 2 * FIELDS.index(b"link") + 1
 _ERASING = (PayloadErased.TYPE.encode(), MessageRedacted.TYPE.encode())
 _UNREADABLE = "it cannot be read: {}. `session-log archived SESSION --verify` tells more"
 _ELSEWHERE = "its content is in an archive that was not searched, {}: give the log that archive"
+_OUTLIVED = "a later session has its id: `session-log archived {} --forget` deletes what the archive has of all of them"
+_HELD = "it was held when it was archived: `session-log restore {}`, and release it there"
 _LOCKED = "the archive lets nothing be removed, and {}"
 
 _Way: TypeAlias = Literal["renew", "remove", "shred", "rewrite", "held", "left"]
@@ -63,7 +65,8 @@ class ArchivedSubjects:
 
     def __init__(self, log: SessionLog, events: EventLog, hashes: Sequence[str], subject: str) -> None:
         self._log, self._events, self._hashes, self._subject = log, events, hashes, subject
-        self._found, self._lives, self._links = dict[str, _Match](), dict[str, set[str]](), set[str]()
+        self._found, self._links = dict[str, _Match](), set[str]()
+        self._lives = dict[str, list[ArchivedCopy]]()
 
     @property
     def _archive(self) -> SearchableArchive | None:
@@ -84,18 +87,19 @@ class ArchivedSubjects:
         copies = () if self._archive is None else self._archive.copies(self._log.namespace)
         for copy in copies:
             self._links.add(copy.link)
-            self._lives.setdefault(copy.session_id, set()).add(copy.first_link)
+            self._lives.setdefault(copy.session_id, []).append(copy)
             if (place := self._place(copy, there.get(copy.session_id))) is not None:
                 yield place
 
     def _place(self, copy: ArchivedCopy, there: SubjectPlace | None) -> SubjectPlace | None:
-        marked = {one.lstrip("~"): not one.startswith("~") for one in copy.subjects or ()}
-        marks = {one: marked[one] for one in self._hashes if one in marked}
+        # Who was named for some events, and for all of it, stands there twice.
+        about = frozenset(copy.subjects or ())
+        marks = {one: one in about for one in self._hashes if about & {one, f"~{one}"}}
         if there is not None and not self._stands_there(copy)[0]:
             there = None
         if not marks and there is None and copy.subjects is not None:
             return None
-        is_whole, about = any(marks.values()), cast("tuple[EventId, ...] | None", ())
+        is_whole, events = any(marks.values()), cast("tuple[EventId, ...] | None", ())
         try:
             content = content_of(self._events, cast(SearchableArchive, self._archive), copy, marks)
         except (ArchivedCopyError, BundleError, CiphertextError) as error:
@@ -109,12 +113,12 @@ class ArchivedSubjects:
                 return None
             is_whole = is_whole or None in told
             match = _Match(copy, content)
-            about = tuple(sorted({*_all(told)})) if told or there is None else there.events
+            events = tuple(sorted({*_all(told)})) if told or there is None else there.events
         self._found[copy.where] = match
-        about = None if is_whole else about
+        events = None if is_whole else events
         texts = {"its id": copy.session_id, **{f"the agent {one!r}": one for one in sorted(_agents_of(match))}}
         named = named_in(self._subject, texts)
-        return SubjectPlace("archive", copy.session_id, about, named_in=named, where=copy.where)
+        return SubjectPlace("archive", copy.session_id, events, named_in=named, where=copy.where)
 
     def elsewhere(self, tombstones: Sequence[Tombstone]) -> dict[int, str]:
         """Of tombstones, by their number, where an archive has what this one does not have."""
@@ -174,23 +178,30 @@ class ArchivedSubjects:
         is_deleted = not is_there and self._was_deleted(copy)
         if is_there and self._events.retainer.held(copy.session_id) is not None:
             return "held", ""
+        if not is_there and not is_deleted and match.content is not None and match.content.is_held:
+            return "held", _HELD.format(copy.session_id)
         if is_there and not (is_whole and deletes):
             cure = f"`session-log keys shred {copy.session_id}` makes it unreadable, and what is on the server"
             return ("left", _LOCKED.format(cure)) if is_locked else ("renew", "")
         if is_deleted or is_there or (is_whole and deletes):
-            return self._way_to_remove(match, is_locked, is_deleted)
-        if match.content is None:
-            return "left", _UNREADABLE.format(match.why)
-        if is_other:
-            return "left", "another session has its id on the server; deleting removes it from the archive"
-        why = self._why_not_shredded(match, is_whole)
+            return self._way_to_remove(match, is_locked, is_deleted, is_other)
+        if why := self._why_not_restored(match, is_other):
+            return "left", why
+        why = self._why_not_shredded(match, is_whole, is_other)
         if why and is_locked:
             return "left", _LOCKED.format(why)
         return "rewrite" if why else "shred", ""
 
-    def _way_to_remove(self, match: _Match, is_locked: bool, is_deleted: bool) -> tuple[_Way, str]:
+    def _why_not_restored(self, match: _Match, is_other: bool) -> str:
+        if match.content is None:
+            return _UNREADABLE.format(match.why)
+        if is_other:
+            return "another session has its id on the server; deleting removes it from the archive"
+        return _OUTLIVED.format(match.copy.session_id) if self._is_outlived(match.copy) else ""
+
+    def _way_to_remove(self, match: _Match, is_locked: bool, is_deleted: bool, is_other: bool) -> tuple[_Way, str]:
         if is_locked:
-            why = self._why_not_shredded(match, True)
+            why = self._why_not_shredded(match, True, is_other)
             return ("left", _LOCKED.format(why)) if why else ("shred", "")
         if not is_deleted and len(self._lives[match.copy.session_id]) > 1:
             return "left", "the archive has another session of its id, which would count as deleted with it"
@@ -204,7 +215,9 @@ class ArchivedSubjects:
                 why = archive.renew(self._log, copy.session_id, drop=False, by=erasure.by)
                 return SubjectStep(place, "left" if why else "erased", 0 if why else count, (why,) if why else ())
             case "remove":
-                forget_archived(self._log, copy.session_id, erasure.reason, erasure.by)
+                if not self._was_deleted(copy):
+                    # Else it says so already; and an archive may have what began under its id since.
+                    forget_archived(self._log, copy.session_id, erasure.reason, erasure.by)
                 if archive.remove(self._log.namespace, copy):
                     return SubjectStep(place, "deleted", count)
                 return SubjectStep(place, "left", 0, ("the archive refuses to remove it, and only counts it no more",))
@@ -239,7 +252,13 @@ class ArchivedSubjects:
         lives = [one for one in self._log.tombstones(copy.session_id) if one.first_link == copy.first_link]
         return bool(lives) and not lives[-1].archived
 
-    def _why_not_shredded(self, match: _Match, is_whole: bool) -> str:
+    def _is_outlived(self, copy: ArchivedCopy) -> bool:
+        """Whether what would be brought back under its id is another session."""
+        lives = [*self._log.tombstones(copy.session_id)]
+        last = lives[-1] if lives else max(self._lives[copy.session_id], key=lambda one: one.at)
+        return last.first_link != copy.first_link
+
+    def _why_not_shredded(self, match: _Match, is_whole: bool, is_other: bool) -> str:
         keys, name = self._events.cipher.provider, match.copy.session_id
         root = match.content.root if match.content else ""
         if not match.copy.is_encrypted:
@@ -250,6 +269,8 @@ class ArchivedSubjects:
             return f"it has the key of session {root!r}, which it was forked from" if root else "it cannot be read"
         if not isinstance(keys, WrappedKeys) or not keys.keys_of(name).keys:
             return "the log was not given the key that could be shredded"
+        if is_other or len(self._lives[name]) > 1:
+            return "another session of its id has the same key"
         if forks := self._forks.of(name):
             return f"fork {forks[0].session_id!r} is encrypted with the same key"
         return ""

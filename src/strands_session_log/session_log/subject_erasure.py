@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 
 from ..codec import recorded
 from ..errors import CorruptEntryError, SessionHeldError, SessionNotFoundError
 from ..event_log import EventLog, Progress
+from ..event_log.deleter import ReducedPlace
 from ..event_log.subject_index import IndexLine
 from ..events import PayloadErased, Recorded, SessionAnnotated
 from ..ids import EventId
@@ -21,6 +23,7 @@ _AT_ONCE = 20_000
 """So many events are erased in one rewrite of a session, so that the record of it stays small."""
 _PASSES = 3
 _HASH_STAYS = "a hash of its id stays in its tombstone, which who guesses the id can try"
+_FORGET = "`session-log archived {} --forget` deletes it there"
 _FEED_HAS_IT = "the feed has its id until it is trimmed"
 
 
@@ -76,14 +79,26 @@ class SubjectErasure:
         # Of keys that were rotated each has its own hash.
         for one in self.hashes:
             self.log.reduce_tombstone(place.name, one)
+            for again in self._reduced.get(place.name, ()) if place.name.startswith("sha256:") else ():
+                self.log.restorer.tombstones.reduce_again(again, one)
         return SubjectStep(place, "reduced", 0, (_FEED_HAS_IT, _HASH_STAYS))
+
+    @cached_property
+    def _reduced(self) -> Mapping[str, Sequence[ReducedPlace]]:
+        """Those that were reduced for others that the session was about, too: no id leads there any more."""
+        return self.log.restorer.tombstones.reduced()
 
     def _erase_session(self, place: SubjectPlace) -> SubjectStep:
         if self.dry_run:
             return SubjectStep(place, "due", len(self._left(place)))
         if place.events is None and self.deletes:
+            left = tuple(self._notes_of_forks(place))
+            if self.log.subjects.fork_names(place.name):
+                # What they share stands in each, and only the session knows them.
+                self._erase_content(place)
             deleted = self.log.delete(place.name, self.reason, self.by) or 0
-            return replace(self._reduce(place), outcome="deleted", events=deleted)
+            step = self._reduce(place)
+            return replace(step, outcome="deleted", events=deleted, notes=(*left, *step.notes))
         erased = self._erase_content(place)
         outcome = "unfinished" if self._left(place) else "erased"
         if outcome == "erased":
@@ -97,11 +112,18 @@ class SubjectErasure:
     def _notes(self, place: SubjectPlace) -> Iterator[str]:
         if place.events == ():
             yield "what said which of its events are about the person was erased"
+        yield from self._notes_of_forks(place)
+
+    def _notes_of_forks(self, place: SubjectPlace) -> Iterator[str]:
         for one in self.log.subjects.fork_names(place.name):
             if self.log.retainer.held(one) is not None:
                 yield f"fork {one!r} is held, and has what they share"
             elif one in place.forks:
                 yield f"fork {one!r} is not said to be about the person: look at what it does not share"
+        for one in self.log.subjects.fork_names(place.name, are_there=False):
+            lives = [*self.log.tombstones(one)]
+            if lives and lives[-1].archived and set(self.hashes).isdisjoint(lives[-1].subjects):
+                yield f"fork {one!r} is in an archive, and has what they share: {_FORGET.format(one)}"
 
     def _erase_content(self, place: SubjectPlace) -> int:
         """Also what was appended meanwhile, a few times: a live agent may go on without end."""

@@ -12,7 +12,7 @@ import orjson
 
 from ..codec import RawEntry, recorded
 from ..errors import CorruptEntryError, EncryptionError
-from ..event_log import EventLog
+from ..event_log import EventLog, Tombstone
 from ..ids import EventId
 from .subject_places import SubjectPlace
 
@@ -100,10 +100,9 @@ class SubjectExport:
         self.stored_values += 1
         self._line("storage", key=key, data_base64=base64.b64encode(opened).decode())
 
-    def tombstones(self, session_id: str) -> None:
-        """What is left of the deleted sessions of an id."""
-        for one in self._log.tombstones(session_id):
-            self._line("tombstone", **one.to_json())
+    def tombstone(self, one: Tombstone) -> None:
+        """What is left of a deleted session."""
+        self._line("tombstone", **one.to_json())
 
     def end(self) -> None:
         """The last line: how much there was, so that one sees that nothing is missing."""

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidSettingError, KeyMissingError, KeyShreddedError
-from ..event_log import EventLog, Progress
+from ..event_log import EventLog, Progress, Tombstone
 from ..events import SessionAnnotated
 from ..ids import EventId, Point
 from ..replay import Replay
@@ -116,12 +116,15 @@ class Subjects:
             if self._index.stored(name) is not None:
                 yield SubjectPlace("storage", name, named_in=named_in(subject, {"its key": name}))
         yield from archived.find(there)
-        tombstones = [one for one in self._log.tombstones() if not set(hashes).isdisjoint(one.subjects)]
+        tombstones = self._tombstones(hashes)
         elsewhere = archived.elsewhere(tombstones)
         for number, one in enumerate(tombstones):
             texts = {"its id": one.session_id, "who deleted it": one.by, "why": one.reason}
             named = named_in(subject, texts)
             yield SubjectPlace("tombstone", one.session_id, named_in=named, where=elsewhere.get(number, ""))
+
+    def _tombstones(self, hashes: Sequence[str]) -> list[Tombstone]:
+        return [one for one in self._log.tombstones() if not set(hashes).isdisjoint(one.subjects)]
 
     def export(self, subject: str, file: ByteWriter, *, progress: Progress = lambda done, total: None) -> SubjectExport:
         """Write what is about a person as JSON Lines, session by session, as it stands in the log and its archive.
@@ -145,9 +148,11 @@ class Subjects:
                 export.stored(place.name, self._index.stored(place.name))
             elif place.kind == "archive":
                 self._export_archived(export, archived, place, whole)
-            else:
-                export.tombstones(place.name)
             progress(number, len(places))
+        if any(one.kind == "tombstone" for one in places):
+            # Not by their ids: those of reduced ones lead nowhere, and of an id each life is a place.
+            for one in self._tombstones(self._keys.hashes(subject)):
+                export.tombstone(one)
         export.end()
         return export
 
