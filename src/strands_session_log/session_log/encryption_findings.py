@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..codec import FIELDS, RawEntry
 from ..codec.sealed import Frame
@@ -17,6 +17,8 @@ from ..errors import EncryptionError, KeyShreddedError, SessionLogError, WrongKe
 from ..event_log import EventLog
 from ..keys import Keyspace, config_key
 from ..server import Finding, Store, text
+
+_Ends: TypeAlias = "tuple[RawEntry | None, RawEntry | None]"
 
 _SALT = 2 * FIELDS.index(b"salt") + 1
 _MOST, _PAGE = 10_000, 200
@@ -150,19 +152,27 @@ def _looked_at(store: Store) -> _Looked:
 
 
 def _look_into(log: EventLog, roots: dict[str, str], looked: _Looked) -> None:
-    """Look at the first and the last entry of each."""
-    keys = [log.keyspace.session(one).events for one in roots]
-    asked = [(name, key, start, end, "COUNT", 1) for key in keys for name, start, end in _ENDS]
-    replies = iter(log.store.pipeline(asked, is_lenient=True))
-    for session_id, root in roots.items():
-        first, last = _entry(next(replies)), _entry(next(replies))
+    for session_id, (first, last) in _ends_of(log, roots).items():
         # Of what was erased a commitment stands there, and no salt.
         if first is not None and not is_encrypted(first) and first[1][_SALT]:
             looked.began_clear.append(session_id)
-        looked.key_ids.setdefault(root, b"")
+        looked.key_ids.setdefault(roots[session_id], b"")
         if last is not None and is_encrypted(last):
             with suppress(ValueError):
-                looked.key_ids[root] = Frame.of(last[1][-1]).key_id
+                looked.key_ids[roots[session_id]] = Frame.of(last[1][-1]).key_id
+
+
+def _ends_of(log: EventLog, names: Iterable[str]) -> dict[str, _Ends]:
+    """The first and the last entry of each; in a cluster, one slot after the other."""
+    together, found = dict[int, list[str]](), dict[str, _Ends]()
+    for name in names:
+        together.setdefault(log.keyspace.partition(name) if log.store.is_cluster else 0, []).append(name)
+    for of_slot in together.values():
+        keys = [log.keyspace.session(one).events for one in of_slot]
+        asked = [(name, key, start, end, "COUNT", 1) for key in keys for name, start, end in _ENDS]
+        replies = map(_entry, log.store.pipeline(asked, is_lenient=True))
+        found |= {one: (next(replies), next(replies)) for one in of_slot}
+    return found
 
 
 _ENDS = ((b"XRANGE", "-", "+"), (b"XREVRANGE", "+", "-"))
