@@ -186,6 +186,25 @@ def test_a_fork_in_the_archive_that_nobody_said_is_about_them_is_told(log: Sessi
     assert notes[0].startswith("fork 'before' is in an archive, and has what they share")
 
 
+def test_a_copy_is_about_whom_it_was_when_it_was_read_whatever_is_erased_meanwhile(
+    log: SessionLog, archive: SessionArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about(log)
+    export = log.export
+
+    def erased_behind(*args: Any, **more: Any) -> Any:
+        found = export(*args, **more)
+        assert erase(log).is_complete
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(log, "export", erased_behind)
+        Archiver(log, archive).archive("s")
+    assert has_secret(tmp_path)
+    assert outcomes(erase(log)) == {"archive": "erased"}
+    assert not has_secret(tmp_path)
+
+
 def test_of_several_sessions_of_an_id_none_is_taken_for_another(log: SessionLog) -> None:
     about(log)
     dropped(log)

@@ -160,14 +160,14 @@ class Archiver:
 
     def _write(self, anchor: Anchor) -> ArchivedSession | Archived:
         """Write a bundle and its record, or say why it may not be."""
-        name = anchor.session_id
+        # Before it is read: of whom it is erased meanwhile, the bundle has content.
+        name, about = anchor.session_id, tuple(self._log.subjects.marks(anchor.session_id))
         with cast(BinaryIO, TemporaryFile()) as file:
             (bundled,) = self._log.export(name, file).sessions
             if bundled.problems:
                 return Archived(name, Outcome.DAMAGED, why=bundled.problems[0])
             if (bundled.revision, bundled.link) != (anchor.revision, anchor.link) or bundled.withheld:
                 return Archived(name, Outcome.MOVED, why="it had an event, or an erasure, meanwhile")
-            about = tuple(self._log.subjects.marks(name))
             session = replace(described(file, f"a bundle of session {name!r}"), subjects=about)
             if not session.is_encrypted and self._archive.is_locked(self._namespace):
                 return Archived(name, Outcome.PLAIN, why="its content is not encrypted, and could never be removed")
