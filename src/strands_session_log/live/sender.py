@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from math import inf
 from threading import Condition
 from typing import Any, Protocol, TypeAlias
@@ -114,7 +114,7 @@ def _send(due: Sequence[LiveSource]) -> None:
         waiting = _called(zip((sending for sending, _ in waiting), replies, strict=True))
 
 
-def _called(told: Any) -> list[tuple[Sending, Call]]:
+def _called(told: Iterable[tuple[Sending, Any]]) -> list[tuple[Sending, Call]]:
     """Those that go on, each with its next call."""
     calls = ((sending, _next_call(sending, reply)) for sending, reply in told)
     return [(sending, call) for sending, call in calls if call is not None]
